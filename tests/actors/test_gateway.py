@@ -16,9 +16,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from harness.agents import hello
 from harness.hostile import read_all, upgrade
+from harness.rawsocket import text_frame
 from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
-from rmactors.server.edges import gateway, preauth_limits
+from rmactors.server.edges import admission, gateway, listener, preauth_limits
 from rmactors.server.edges.addresses import parse_networks
 from rmactors.server.edges.agent_socket import AgentSocket
 from rmactors.server.edges.listener import Port
@@ -189,6 +190,67 @@ async def test_fifty_runs_of_exec_report_at_once(works: Works, mock_clock: MockC
                 nursery.start_soon(report)
         assert len(peers) == 50
         assert {peer.closed for peer in peers} == {None}
+
+
+async def test_a_fleet_that_comes_back_at_once_is_welcomed_host_by_host_and_nobody_is_sent_away(
+    works: Works, mock_clock: MockClock
+) -> None:
+    """It has more hosts than the port has places for those without a hello."""
+    async with gate(works, most=400) as door:
+        tokens_ = [door.token(enrolled(works, name=f"host {number}")) for number in range(240)]
+        start_fleet(works)
+        mock_clock.rate = 1.0
+        welcomed: list[int] = []
+
+        async def come_back(number: int) -> None:
+            stream = await trio.open_tcp_stream("127.0.0.1", door.port, local_address=f"127.0.1.{number + 1}")
+            door.streams.append(stream)
+            await stream.send_all(upgrade(tokens_[number]))
+            answer = bytes(await stream.receive_some(4096))
+            assert answer[9:12] == b"101", (number, answer)
+            await stream.send_all(text_frame(json.dumps(hello())))
+            answer = bytes(await stream.receive_some(4096))
+            assert b'"welcome"' in answer, (number, answer)
+            welcomed.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(240):
+                nursery.start_soon(come_back, number)
+        assert len(welcomed) == 240
+
+
+async def test_nobody_in_line_has_a_turn_before_those_who_said_hello_are_welcomed(
+    works: Works, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "SERVED_AT_ONCE", 2)
+    monkeypatch.setattr(listener, "BEGUN_AT_ONCE", 1)
+    monkeypatch.setattr(admission, "PATIENCE_SECONDS", 1e6)
+
+    async def pass_time() -> None:
+        for _ in range(10):
+            mock_clock.jump(admission.PACE_SECONDS)
+            await wait_all_tasks_blocked(0.01)
+
+    async with gate(works) as door:
+        tokens_ = [door.token(enrolled(works, name=f"host {number}")) for number in range(5)]
+        mock_clock.rate = 0.0
+        for token in tokens_[:2]:
+            await (await door.connect(token)).say(hello())
+        upgraded: list[str] = []
+
+        async def come(token: str) -> None:
+            peer = await door.connect(token)
+            upgraded.append(token)
+            await peer.say(hello())
+
+        async with trio.open_nursery() as nursery:
+            for token in tokens_[2:]:
+                nursery.start_soon(come, token)
+            await pass_time()
+            assert upgraded == [], "nobody is there who would welcome the first two"
+            start_fleet(works)
+            while len(upgraded) < 3:
+                await pass_time()
 
 
 @pytest.mark.parametrize("deleted", [False, True])

@@ -13,6 +13,7 @@ import trio
 
 from rmactors.common import clock, wire
 from rmactors.server.edges import handshake
+from rmactors.server.edges.admission import Admission
 from rmactors.server.edges.agent_socket import AgentSocket, SocketClosed
 from rmactors.server.edges.places import Places
 from rmactors.server.edges.preauth_limits import Slot
@@ -55,12 +56,13 @@ class _Open:
 
 class AgentConnections:
     """All of them. `silence` in seconds: one without a message for so long is closed. `grace_until` as in `HostPorts`.
-    `outbox`: frames queued to an agent that reads nothing."""
+    `outbox`: frames queued to an agent that reads nothing. `admission` hears of each until its welcome."""
 
     def __init__(
         self, mailbox_of: Callable[[str], Outlet[FromConnection]], grace_until: Callable[[], float], silence: float,
-        outbox: int,
+        outbox: int, admission: Admission,
     ) -> None:  # fmt: skip
+        self._admission = admission
         self._mailbox_of, self._grace_until, self._silence, self._outbox = mailbox_of, grace_until, silence, outbox
         self._open: dict[int, _Open] = {}
         self._places = Places()
@@ -118,10 +120,15 @@ class AgentConnections:
         mailbox = self._mailbox_of(admitted.host_id)
         async with trio.open_nursery() as nursery:
             connection = Connection(socket, nursery.cancel_scope, self._outbox)
-            agent = AgentConnection(
-                admitted.number, admitted.address, connection.send, connection.close, admitted.token_hash
-            )
+
+            def send(frame: wire.FromServer) -> None:
+                if isinstance(frame, wire.Welcome):
+                    self._admission.end(admitted.number)
+                connection.send(frame)
+
+            agent = AgentConnection(admitted.number, admitted.address, send, connection.close, admitted.token_hash)
             one = self._open[admitted.number] = _Open(admitted, connection, agent, mailbox)
+            self._admission.begin(admitted.number)
             nursery.start_soon(connection.write)
             try:
                 await self._listen(one)
@@ -131,6 +138,7 @@ class AgentConnections:
                     nursery.cancel_scope.cancel()
             finally:
                 del self._open[admitted.number]
+                self._admission.end(admitted.number)
                 mailbox.put_unbounded(ConnectionClosed(agent, clock.now()))
 
     async def _listen(self, one: _Open) -> None:

@@ -23,6 +23,7 @@ from wsproto.events import Request
 from rmactors.common import clock, wire
 from rmactors.common.logs import fields
 from rmactors.server.edges.addresses import Network
+from rmactors.server.edges.admission import SERVED_AT_ONCE, Admission
 from rmactors.server.edges.agent_connections import Admitted, AgentConnections
 from rmactors.server.edges.agent_socket import AgentSocket
 from rmactors.server.edges.enrolling import NAMES_PER_TOKEN, enroll
@@ -98,7 +99,10 @@ async def run(
         reading.start_soon(gateway.credentials.run)
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
-                arrivals = Arrivals(gateway.contain, connections, entrance.limits.is_proxy, in_line(settings.most))
+                arrivals = Arrivals(
+                    gateway.contain, connections, entrance.limits.is_proxy, in_line(settings.most),
+                    gateway.admission.turn,
+                )  # fmt: skip
                 accepting.start_soon(arrivals.run, listeners)
                 accepting.start_soon(_close_revoked, state, gateway.agents)
                 listening()
@@ -121,7 +125,10 @@ class _Gateway:
     def __init__(self, settings: GatewaySettings, ports: GatewayPorts, entrance: Entrance) -> None:
         self._settings, self._ports, self._entrance = settings, ports, entrance
         self._limits = entrance.limits
-        self.agents = AgentConnections(ports.mailbox_of, ports.grace_until, settings.silence, settings.outbox)
+        self.admission = Admission(ports.to_store.__len__, min(SERVED_AT_ONCE, entrance.limits.in_all // 4))
+        self.agents = AgentConnections(
+            ports.mailbox_of, ports.grace_until, settings.silence, settings.outbox, self.admission
+        )
         self.credentials = ReadTogether(ports.reader, _credential_now)
         self._numbers = 0
         self._names: dict[str, Bucket] = {}
@@ -197,7 +204,10 @@ class _Gateway:
             await stream.send_all(_TURNED_AWAY)
 
     async def _credential(self, digest: str | None) -> Credential | None:
-        return await self.credentials.read(digest) if digest is not None else None
+        if digest is None:
+            return None
+        with self.admission.serve():
+            return await self.credentials.read(digest)
 
 
 def _credential_now(connection: Database, digest: str) -> Credential | None:

@@ -66,13 +66,15 @@ class Arrivals:
 
     At most `most` are in line. If an address has much of the line, its oldest is closed for one more. Else one more
     waits in the kernel's queue: where thousands of hosts come back at once, those that were closed would come again. So
-    it does where that address is a trusted proxy's, for the proxy is not who makes the connections.
+    it does where that address is a trusted proxy's, for the proxy is not who makes the connections. While there is more
+    than a handful in line, `turn` is awaited before each handful.
     """
 
     serve: Callable[[trio.SocketStream, Peer], Awaitable[None]]
     tasks: trio.Nursery
     is_proxy: Callable[[str], bool]
     most: int = IN_LINE
+    turn: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     _line: Turns[tuple[bool, str], tuple[socket.socket, Peer]] = field(default_factory=Turns)
     _changed: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 
@@ -129,8 +131,11 @@ class Arrivals:
         while True:
             while not self._line:
                 await self._changed.park()
+            if len(self._line) > BEGUN_AT_ONCE:
+                await self.turn()
+            else:
+                await trio.lowlevel.checkpoint()
             for _ in range(min(BEGUN_AT_ONCE, len(self._line))):
                 accepted, peer = self._line.next()
                 self.tasks.start_soon(self.serve, trio.SocketStream(trio.socket.from_stdlib_socket(accepted)), peer)
             self._changed.unpark_all()
-            await trio.lowlevel.checkpoint()
