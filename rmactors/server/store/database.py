@@ -45,6 +45,8 @@ class Sent(Rows, Protocol):
 class Session(Database, Protocol):
     """A connection to PostgreSQL, as the store knows it; `engines.postgres` has it."""
 
+    patience: float
+
     def send(self, sql: str, parameters: Any = ..., /) -> Sent: ...
     def sync(self) -> None: ...
 

@@ -27,6 +27,9 @@ _TABLE: Final = (
 _JUST_MADE: Final = {"23505", "42710", "42P07"}
 """What PostgreSQL answers the slower of two nodes that start at once: the faster one's row of the catalogue, the type
 of its rows or the table itself is there, IF NOT EXISTS or not."""
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_PATIENCE_SECONDS: Final = 6 * 3600.0
+"""A single statement of an upgrade may go through all of a large table."""
 
 
 def migrate(connection: Connection, schema: Path | None = None, only: Iterable[int] | None = None) -> list[str]:
@@ -77,16 +80,22 @@ def migrate_within(connection: Session) -> None:
 
 def _all_at_once(connection: Session, waiting: list[Path]) -> None:
     """PostgreSQL takes all of them in one transaction, and only one node at a time."""
-    connection.begin_alone()
+    usual, connection.patience = connection.patience, _PATIENCE_SECONDS
     try:
-        _apply_all(connection, waiting)
-        end(connection, "COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            end(connection, "ROLLBACK")
-        raise
-    # Plans that are made for empty tables are kept for long: what a table holds is looked at once it holds something.
-    connection.execute("ANALYZE")
+        connection.begin_alone()
+        try:
+            _apply_all(connection, waiting)
+            end(connection, "COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                end(connection, "ROLLBACK")
+            raise
+        # Plans for empty tables are kept for long: what a table holds is looked at once it holds something.
+        connection.execute("ANALYZE")
+    except PostgresError as error:
+        raise _held(error) or error from None
+    finally:
+        connection.patience = usual
 
 
 def _apply_all(connection: Session, waiting: list[Path]) -> None:
@@ -107,7 +116,18 @@ def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:
             connection.execute(statement)
         connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (_number(path), path.name, clock.now()))
     except DatabaseError as error:
-        raise MigrationError(f"{path.name}: {error}") from error
+        raise _held(error) or MigrationError(f"{path.name}: {error}") from error
+
+
+def _held(error: Exception) -> MigrationError | None:
+    """What to do where another session kept a table to itself for too long."""
+    if isinstance(error, PostgresError) and error.sqlstate == _LOCK_NOT_AVAILABLE:
+        return MigrationError(
+            "the schema cannot be brought up to date, as another session keeps a table of the database locked. End it"
+            " (`SELECT pid, query FROM pg_stat_activity` shows it: another node at its upgrade, or a client in an open"
+            " transaction), and start again"
+        )
+    return None
 
 
 def missing(connection: Database, schema: Path | None = None) -> tuple[list[Path], list[int]]:

@@ -22,6 +22,8 @@ from rmactors.server.store.engines.postgres_values import bound, reader_of
 PATIENCE: Final = 60.0
 """Seconds that PostgreSQL may take to answer, the wait for a standby included. Longer, and the connection is given up;
 what was asked of it may have happened."""
+SCHEMA_LOCK_SECONDS = 60.0
+"""For a table that somebody else keeps locked."""
 _DEFAULTS: Final[dict[str, Any]] = {
     "connect_timeout": 10, "application_name": "rmactors", "client_encoding": "utf8",
     "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
@@ -122,14 +124,15 @@ class Session:
     """A connection in pipeline mode. Each `execute` waits for its answer; `send` does not.
 
     `prepared`: whether statements are prepared under names, as they are but behind a pooler that cannot keep them.
-    `busy_seconds`: how long a transaction that writes waits for another one to end.
+    `busy_seconds`: how long a transaction that writes waits for another one to end. `patience`: seconds until an answer
+    that does not come is given up, and the connection with it.
     """
 
     def __init__(
         self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, patience: float = PATIENCE, **options: Any
     ) -> None:
         """Raises Lost."""
-        self._patience = patience
+        self.patience = patience
         try:
             given = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:  # an option that libpq does not know
@@ -178,9 +181,15 @@ class Session:
         self._first(f"SELECT {LOCKED_TURN}", (self.lock_timeout,))
 
     def begin_alone(self) -> None:
-        """A transaction that changes the schema: nobody else does meanwhile, also where there is no schema yet."""
+        """A transaction that changes the schema: nobody else does meanwhile, also where there is no schema yet. Raises
+        PostgresError, also where another session holds one of its tables for a minute."""
         self.execute("BEGIN")
         self._begun = True
+        for limit, ms in (
+            ("lock_timeout", round(SCHEMA_LOCK_SECONDS * 1000)), ("statement_timeout", 0),
+            ("idle_in_transaction_session_timeout", 0),
+        ):  # fmt: skip
+            self._first(f"SET LOCAL {limit} = {ms}")
         self._first("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
 
     def begin_reading(self) -> None:
@@ -299,7 +308,7 @@ class Session:
 
     def _read(self, enough: Callable[[], bool]) -> None:
         """Every answer in order, until it is enough."""
-        end = time.monotonic() + self._patience
+        end = time.monotonic() + self.patience
         self.round_trips += 1
         try:
             if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
@@ -329,7 +338,7 @@ class Session:
         """Until something came, sending meanwhile what is left to send."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self._lost(f"no answer for {self._patience:g} s")
+            raise self._lost(f"no answer for {self.patience:g} s")
         more = self._pg.flush()
         self._unflushed = 0
         socket = self._pg.socket
