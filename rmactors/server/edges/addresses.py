@@ -5,13 +5,15 @@ No name is resolved here.
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LONGEST = 64
 """Characters of an IPv6 address and a zone, and some."""
+_KNOWN = 4_096
+"""Each comes several times a request, and those of a fleet that comes back stand in line in between."""
 _ZONE = re.compile(r"[A-Za-z0-9._:@-]{0,15}")
 
 
@@ -21,9 +23,8 @@ def parse(text: str) -> Address | None:
     return _parse(text) if len(text) <= LONGEST else None
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(_KNOWN)
 def _parse(text: str) -> Address | None:
-    """The few that come again and again, each several times a request."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -41,19 +42,20 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part, strict=False) for part in parts if part)
 
 
-def is_within(text: str, networks: Iterable[Network]) -> bool:
+def is_within(text: str, networks: Sequence[Network]) -> bool:
     """Whether `text` is an address in one of the networks."""
+    if not networks:  # as good as always: most have no proxy
+        return False
     address = parse(text)
     return address is not None and any(address in network for network in networks)
 
 
-def client_address(peer: str, forwarded_for: str | None, proxies: Iterable[Network]) -> str:
+def client_address(peer: str, forwarded_for: str | None, proxies: Sequence[Network]) -> str:
     """Who is behind `peer`: itself, or what our own proxies say of the one before them.
 
     `forwarded_for` is all of `X-Forwarded-For`, its lines joined by `one_list`. It is read from its end: there each
     proxy adds whom it saw, and before that stands what a client may have made up.
     """
-    proxies = tuple(proxies)
     if not forwarded_for or not is_within(peer, proxies):
         return peer
     for part in reversed(forwarded_for.split(",")):
@@ -85,6 +87,11 @@ def _without_port(text: str) -> str:
 
 def throttle_key(text: str) -> str:
     """What an address counts as when tries or connections are counted: an IPv6 customer has a whole /64."""
+    return _throttle_key(text) if len(text) <= LONGEST else text
+
+
+@lru_cache(_KNOWN)
+def _throttle_key(text: str) -> str:
     found = parse(text)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
