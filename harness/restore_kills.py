@@ -100,9 +100,7 @@ class RestoreTester:
 
     def until_it_writes(self) -> None:
         """A restic has begun to write into a private folder."""
-        eventually(
-            lambda: self.writing() and any(any(at.rglob("*.bin")) for at in self.folders), _MOST_SECONDS, self._told
-        )
+        eventually(lambda: self.writing() and any(map(_has_files, self.folders)), _MOST_SECONDS, self._told)
 
     def until_gone(self, killed: Killed) -> None:
         """Nothing is left of what was there."""
@@ -206,3 +204,10 @@ def _words(pid: int) -> list[bytes]:
 
 def _is_guard(words: list[bytes]) -> bool:
     return os.fsencode(guard.__file__) in words
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return any(folder.rglob("*.bin"))
+    except FileNotFoundError:  # it is being removed
+        return False

@@ -49,7 +49,7 @@ async def host(server: Server, name: str = "nas") -> AsyncIterator[SimulatedAgen
 
 
 async def arrived(receiver: Receiver, count: int) -> list[Request]:
-    await away(lambda: eventually(lambda: len(receiver.requests) >= count, 20, lambda: str(receiver.requests)))
+    await away(lambda: eventually(lambda: len(receiver.requests) >= count, 60, lambda: str(receiver.requests)))
     return receiver.requests
 
 
@@ -118,9 +118,9 @@ async def test_the_mail_of_the_preview_is_the_mail_that_arrives(shared_server: S
         channel_id = await away(lambda: make(server, "smtp", config))
         async with host(server, "nas for mail") as agent:
             agent.report(ended("home", error="disk full"))
-            await away(lambda: eventually(lambda: bool(post.mails), 20, lambda: "no mail came"))
+            await away(lambda: eventually(lambda: bool(post.mails), 60, lambda: "no mail came"))
             agent.report(ended("home", "succeeded"))
-            await away(lambda: eventually(lambda: len(post.mails) == 2, 20, lambda: "no second mail came"))
+            await away(lambda: eventually(lambda: len(post.mails) == 2, 60, lambda: "no second mail came"))
         await away(lambda: server.ask("DELETE", f"/api/notifications/{channel_id}"))
     raised, resolved = (message_from_bytes(mail.content, policy=policy.default) for mail in post.mails)
     previewed = message_from_string(shown, policy=policy.default)

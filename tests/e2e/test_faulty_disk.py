@@ -95,7 +95,7 @@ async def test_nothing_is_acked_that_is_not_on_disk_and_nothing_is_lost(
         with trio.fail_after(30):
             await agent.settled()
         told = await sink.until_told(2)
-        await away(lambda: eventually(lambda: health(server).status_code == 200, 20, lambda: health(server).text))
+        await away(lambda: eventually(lambda: health(server).status_code == 200, 60, lambda: health(server).text))
     assert [request.body["subject"] for request in told] == ["plan:before", "plan:meanwhile"]
     server.must_live()
     alerts = await away(lambda: server.all_items("/api/alerts"))

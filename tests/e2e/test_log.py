@@ -39,11 +39,11 @@ async def test_the_log_tells_what_happened_as_json_with_ids_and_no_secret(tmp_pa
             agent.report(ended("home", "failed", error="disk on fire"))
             with trio.fail_after(30):
                 await agent.settled()
-            await away(lambda: eventually(lambda: bool(named(server, "delivery.dead")), 20, lambda: server.log[-3000:]))
+            await away(lambda: eventually(lambda: bool(named(server, "delivery.dead")), 60, lambda: server.log[-3000:]))
             agent.report(ended("home", "succeeded"))
             with trio.fail_after(30):
                 await agent.settled()
-            await away(lambda: eventually(lambda: bool(named(server, "alert.resolved")), 20, lambda: server.log))
+            await away(lambda: eventually(lambda: bool(named(server, "alert.resolved")), 60, lambda: server.log))
         form = {"username": "ann", "password": "wrong-Secret"}
         await away(lambda: httpx.post(f"{server.url}/login", data=form, trust_env=False))
         await away(

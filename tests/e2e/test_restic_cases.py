@@ -193,7 +193,7 @@ def test_a_lock_held_by_another_restic(nas: Nas) -> None:
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as holder:
-        eventually(lambda: bool(nas.locks("held")), 20, lambda: "it takes no lock")
+        eventually(lambda: bool(nas.locks("held")), 60, lambda: "it takes no lock")
         job = nas.run("prune", "held")
         assert (job["status"], job["reason"]) == ("failed", "locked")
         assert f"repository locked by pid {holder.pid} on {socket.gethostname()}" in job["error"]

@@ -60,8 +60,9 @@ class Place:
                 "RESTIC_CACHE_DIR": str(self.folder / "cache")}  # fmt: skip
 
     def files(self, kind: str) -> list[Path]:
-        """Files of one of the repository's folders, largest first."""
-        found = [path for path in (self.repository / kind).rglob("*") if path.is_file()]
+        """Files of one of the repository's folders, largest first; not those that are still being written, which have
+        another name in a moment."""
+        found = [path for path in (self.repository / kind).rglob("*") if len(path.name) == 64 and path.is_file()]
         return sorted(found, key=lambda path: -path.stat().st_size)
 
     def flip(self, path: Path) -> None:
@@ -72,12 +73,15 @@ class Place:
         path.write_bytes(content)
 
     def holder(self) -> "subprocess.Popen[bytes]":
-        """A restic that reads from a pipe and so holds its lock."""
-        held = subprocess.Popen(
-            [self.restic, "backup", "--stdin"], env=self.environment(), stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        """A restic that reads from a pipe and so holds its lock until it is killed."""
+        held = self.stack.enter_context(
+            subprocess.Popen(
+                [self.restic, "backup", "--stdin"], env=self.environment(), stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
         )  # fmt: skip
-        eventually(lambda: any(len(path.name) == 64 for path in self.files("locks")), 60, lambda: "it takes no lock")
+        self.stack.callback(held.kill)
+        eventually(lambda: bool(self.files("locks")), 60, lambda: "it takes no lock")
         return held
 
 
@@ -152,14 +156,13 @@ def all_sources_gone(place: Place) -> None:
 
 
 def held(place: Place) -> None:
-    process = place.holder()
-    place.stack.enter_context(process)
-    place.stack.callback(process.kill)
+    place.holder()
 
 
 def held_by_the_dead(place: Place) -> None:
-    with place.holder() as process:
-        process.kill()
+    process = place.holder()
+    process.kill()
+    process.wait()
 
 
 def empty_config(place: Place) -> None:

@@ -44,7 +44,7 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
         for plan in plans:
             agent.report(ended(plan, error="disk on fire"))
         await agent.settled()
-        await away(lambda: eventually(lambda: len(attempts(server, works_id)) == 5, 20, lambda: server.log))
+        await away(lambda: eventually(lambda: len(attempts(server, works_id)) == 5, 60, lambda: server.log))
         alerts = await away(lambda: server.all_items("/api/alerts"))
         log = await away(lambda: attempts(server, channel_id))
         copy, apart = tmp_path / "copy", tmp_path / "secret.key"
