@@ -17,6 +17,17 @@ PATH=/usr/local/bin:/usr/bin:/bin
 @weekly /usr/local/bin/check.sh
 """
 """As Debian's crontab 3.0pl1-162 writes it to /var/spool/cron/crontabs."""
+OF_SYSTEMD_CRON = """\
+[Unit]
+Description=[Timer] "1 \t0 * *  sat,sun\troot   restic backup  --tag \\%%F "/x y""
+Documentation=man:systemd-crontab-generator(8)
+SourcePath=/etc/cron.d/backup
+PartOf=cron.target
+
+[Timer]
+OnCalendar=Mon,Tue,Wed,Thu,Fri,Sat,Sun *-*-* 0:1:00 Europe/Berlin
+"""
+"""As its version 2.5.1 (Debian trixie) writes it to /run/systemd/generator; 1.15.19 has single spaces in the line."""
 SCRIPTS = {"/usr/local/bin/check.sh": "#!/bin/sh\nrestic check && restic unlock\n"}
 
 
@@ -165,3 +176,22 @@ def test_a_line_that_cron_cuts_in_the_middle_of_a_quotation_is_named_with_what_i
     [unclosed] = found('0 6 * * * restic backup "/b c')
     assert unclosed.notes == ("it cannot run: a quotation has no end",)
     assert found("0 6 * * * echo 'nothing of restic%'") == []
+
+
+@pytest.mark.parametrize("written", [OF_SYSTEMD_CRON, OF_SYSTEMD_CRON.replace(" \t", " ").replace("\t", " ")])
+def test_what_systemd_cron_runs_is_watched_at_the_times_of_its_timer(written: str) -> None:
+    """It takes `sun` for every day, and knows no names of months."""
+    text = '1 \t0 * *  sat,sun\troot   restic backup  --tag \\%F "/x y"\n0 2 1 jan,jul * root restic check\n'
+    made = crontab.timers([written], "Asia/Tokyo")["/etc/cron.d/backup"]
+    backup, check = crontab.found_in(
+        text, "/etc/cron.d/backup", "Asia/Tokyo", Wrapper(("rm",)), SCRIPTS.get, with_user=True, by_systemd=made
+    )
+    expression = "Mon,Tue,Wed,Thu,Fri,Sat,Sun *-*-* 0:1:00 Europe/Berlin"
+    assert backup.when == When(on_calendar=expression, timezone="Asia/Tokyo")
+    assert backup.notes == ("systemd-cron runs it, at the times of the timer that it made of this line",)
+    assert check.when == When(cron="0 2 1 jan,jul *", timezone="Asia/Tokyo")
+    assert check.notes[0].startswith("it never runs: systemd-cron made no timer of this line.")
+
+
+def test_timers_of_other_programs_are_none_of_systemd_crons() -> None:
+    assert crontab.timers(["[Timer]\nOnCalendar=daily\n", "[Unit]\nSourcePath=/etc/fstab\n", ""], "UTC") == {}

@@ -122,6 +122,35 @@ def test_crontabs_of_users_of_the_system_and_of_packages(tmp_path: Path) -> None
     assert (last.name, last.when.every_hours) == ("cron.daily/backup", 24)
 
 
+def test_where_systemd_cron_runs_crontabs_its_timers_say_when(tmp_path: Path) -> None:
+    def timer(description: str, source: str, when: str) -> str:
+        return f"[Unit]\nDescription=[Timer] {description}\nSourcePath={source}\n[Timer]\nOnCalendar={when}\n"
+
+    put(
+        tmp_path,
+        {
+            "var/spool/cron/crontabs/anna": "@weekly restic backup\n",
+            "etc/crontab": "25 6 * * * root run-parts --report /etc/cron.daily\n",
+            "etc/cron.d/quarterly": "0 2 1 jan,apr,jul,oct * root restic backup /srv\n",
+            "run/systemd/generator/cron-anna-anna-1.timer":
+                timer('"@weekly restic backup"', "/var/spool/cron/crontabs/anna", "weekly"),
+            "run/systemd/generator/cron-daily-backup.timer":
+                timer("/etc/cron.daily/backup", "/etc/cron.daily/backup", "*-*-* 6:10:0"),
+        },
+    )  # fmt: skip
+    put(tmp_path, {"etc/cron.daily/backup": "#!/bin/sh\nrestic backup /home\n"}, 0o755)
+    found, troubles = looked(tmp_path, "crontab")
+    assert troubles == []
+    assert [(each.name, each.when.on_calendar, each.when.cron) for each in found] == [
+        ("backup", "weekly", None), ("backup /srv", None, "0 2 1 jan,apr,jul,oct *"),
+        ("cron.daily/backup", "*-*-* 6:10:0", None),
+    ]  # fmt: skip
+    assert "it never runs" in found[1].notes[0]
+    assert found[2].notes == ("started by systemd-cron",)
+    (named,) = looked(tmp_path, "crontab", file=tmp_path / "var/spool/cron/crontabs/anna")[0]
+    assert (named.when.cron, named.notes) == ("@weekly", ()), "nobody knows who runs a file that is named"
+
+
 def test_files_of_other_tools_and_what_they_share_with_timers(tmp_path: Path) -> None:
     start = "/usr/bin/resticprofile --no-prio --no-ansi --config profiles.yaml run-schedule backup@home"
     unit = "resticprofile-backup@profile-home"

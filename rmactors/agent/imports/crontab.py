@@ -1,25 +1,37 @@
 """Crontabs: of users, `/etc/crontab` and `/etc/cron.d`, and the scripts that `run-parts` starts. Pure.
 
-Times are those of the machine, or of `CRON_TZ`. What Debian's cron and cronie do is `docs/import.md`.
+Times are those of the machine, or of `CRON_TZ`. What Debian's cron and cronie do is `docs/import.md`. Where
+systemd-cron runs crontabs, its timers say when: it does not read every line as cron does.
 """
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors.agent.imports import commands
+from rmactors.agent.imports import commands, systemd
 from rmactors.agent.imports.commands import Scripts
 from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper, name_of
 
 SOURCE: Final = "crontab"
 _ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
 _CUT: Final = "; cron ends a command at its first %, write \\% instead"
+_BY_SYSTEMD: Final = "systemd-cron runs it, at the times of the timer that it made of this line"
+_NOT_BY_SYSTEMD: Final = (
+    "it never runs: systemd-cron made no timer of this line. Write numbers for the names of months, and see"
+    " `systemctl list-timers 'cron-*'`"
+)
 _AT_START: Final = "@reboot"
 _VARIABLE: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=\s*(.*)""", re.ASCII)
 _RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|\Z)")
 _PER: Final = {"@daily": 24.0, "@weekly": 168.0, "@monthly": 744.0, "@yearly": 8784.0}
+
+
+Timers = dict[str, dict[str, When]]
+"""Of systemd-cron: by file and line, in words, when that runs. A script of a folder like `/etc/cron.daily` has one line
+without words."""
+_MADE_OF: Final = re.compile(r'\[\w+\] "(.*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +66,29 @@ def lines(text: str, *, with_user: bool) -> Iterator[Line]:
         yield Line(number, line, when, parts[fields] if with_user else "", parts[-1], zone)
 
 
+def timers(texts: Iterable[str], zone: str) -> Timers:
+    """From the timers that systemd-cron generated. `zone` is the machine's."""
+    found: Timers = {}
+    for text in texts:
+        unit = systemd.parse([text])
+        about, timer = unit.get("Unit", {}), unit.get("Timer", {})
+        if (source := about.get("SourcePath")) and timer.get("OnCalendar"):
+            made_of = _MADE_OF.fullmatch((about.get("Description") or [""])[-1])
+            line = _words(made_of.group(1).replace("%%", "%")) if made_of else ""
+            found.setdefault(source[-1], {})[line] = systemd.when_of(timer, zone)[0]
+    return found
+
+
+def _words(line: str) -> str:
+    return " ".join(line.split())
+
+
 def found_in(
-    text: str, place: str, zone: str, wrapper: Wrapper, scripts: Scripts, *, with_user: bool
-) -> Iterator[Found]:
-    """What runs restic in a crontab. `zone` is the machine's."""
+    text: str, place: str, zone: str, wrapper: Wrapper, scripts: Scripts, *, with_user: bool,
+    by_systemd: Mapping[str, When] | None = None,
+) -> Iterator[Found]:  # fmt: skip
+    """What runs restic in a crontab. `zone` is the machine's. `by_systemd`: where systemd-cron runs crontabs, what it
+    made of this one, by line."""
     for line in lines(text, with_user=with_user):
         command, cut = _at_percent(line.command)
         broken = commands.is_open(command)
@@ -72,13 +103,17 @@ def found_in(
             notes.append("it cannot run: a quotation has no end" + (_CUT if cut else ""))
         if use.script:
             notes.append(f"by its script {use.script}")
-        if line.zone:
+        if line.zone and by_systemd is None:
             notes.append("CRON_TZ counts with cronie; Debian's cron ignores it")
         if not line.when:
             notes.append("it runs when the machine starts: no schedule can watch that")
         if use.job == "autorestic cron":
             notes.append("it looks which locations are due: `agent import autorestic` has them one by one")
         when = When(cron=line.when or None, timezone=line.zone or zone)
+        if by_systemd is not None and line.when:
+            made = by_systemd.get(_words(line.text))
+            notes.append(_BY_SYSTEMD if made is not None else _NOT_BY_SYSTEMD)
+            when = made or when
         head = line.text[: len(line.text) - len(line.command)] if line.text.endswith(line.command) else ""
         new, how = head.lstrip() + wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
         if use.reported:

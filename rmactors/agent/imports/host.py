@@ -1,5 +1,6 @@
 """Where the files of all these tools are on this host. Reads them, and changes nothing."""
 
+import getpass
 import os
 import re
 import subprocess
@@ -58,29 +59,42 @@ class Host:
 
     def _crontabs(self, file: Path | None) -> Iterator[Found]:
         if file is not None:
-            yield from self._crontab(file, with_user=False)
+            yield from self._crontab(file, None, with_user=False)
             return
+        timers = self._cron_timers()
         own_seen = False
         for folder in ("var/spool/cron/crontabs", "var/spool/cron", "var/spool/cron/tabs"):
             for path in self._files(folder, "other users' crontabs: run it as root"):
                 own_seen = True
-                yield from self._crontab(path, with_user=False)
+                yield from self._crontab(path, timers, with_user=False)
         if not own_seen and self.is_this:
             text = _output(["crontab", "-l"])
-            yield from crontab.found_in(text, "crontab -l", self.zone, self.wrapper, self.script, with_user=False)
+            made = timers.get(f"/var/spool/cron/crontabs/{getpass.getuser()}", {}) if timers else None
+            yield from crontab.found_in(
+                text, "crontab -l", self.zone, self.wrapper, self.script, with_user=False, by_systemd=made
+            )
         main = self.root / "etc/crontab"
         for path in (main, *self._files("etc/cron.d", "")):
             if path == main or _RUN_PARTS_NAME.fullmatch(path.name):
-                yield from self._crontab(path, with_user=True)
-        yield from self._run_parts()
+                yield from self._crontab(path, timers, with_user=True)
+        yield from self._run_parts(timers or {})
 
-    def _crontab(self, path: Path, *, with_user: bool) -> Iterator[Found]:
+    def _crontab(self, path: Path, timers: crontab.Timers | None, *, with_user: bool) -> Iterator[Found]:
         text = self._text(path)
         if text is not None:
             place = self._shown(path)
-            yield from crontab.found_in(text, place, self.zone, self.wrapper, self.script, with_user=with_user)
+            made = timers.get(place, {}) if timers is not None else None
+            yield from crontab.found_in(
+                text, place, self.zone, self.wrapper, self.script, with_user=with_user, by_systemd=made
+            )
 
-    def _run_parts(self) -> Iterator[Found]:
+    def _cron_timers(self) -> crontab.Timers | None:
+        """What systemd-cron made of crontabs; None where another cron runs them."""
+        paths = sorted(_globbed(self.root / "run/systemd/generator", "cron-*.timer"))
+        texts = [text for path in paths if (text := self._text(path)) is not None]
+        return crontab.timers(texts, self.zone) or None
+
+    def _run_parts(self, timers: crontab.Timers) -> Iterator[Found]:
         anacron = any((self.root / folder / "anacron").exists() for folder in ("usr/sbin", "sbin"))
         folders: dict[str, crontab.Folder] = {}
         main, second = (self._text(self.root / "etc" / name) or "" for name in ("crontab", "anacrontab"))
@@ -88,9 +102,16 @@ class Host:
             folders.setdefault(folder.path, folder)
         for folder in crontab.anacron_folders(second, "/etc/anacrontab") if anacron else ():
             folders.setdefault(folder.path, folder)
+        for file, made in timers.items():
+            if when := made.get(""):
+                path = self.root / file.lstrip("/")
+                folder = crontab.Folder(str(Path(file).parent), when, "systemd-cron")
+                if (text := self._text(path)) is not None:
+                    yield from crontab.found_in_folder(folder, path.name, text, self.wrapper, self.script)
         for folder in folders.values():
             for path in self._files(folder.path.lstrip("/"), ""):
-                text = self._text(path) if _RUN_PARTS_NAME.fullmatch(path.name) and os.access(path, os.X_OK) else None
+                is_run = _RUN_PARTS_NAME.fullmatch(path.name) and os.access(path, os.X_OK)
+                text = self._text(path) if is_run and self._shown(path) not in timers else None
                 if text is not None:
                     yield from crontab.found_in_folder(folder, path.name, text, self.wrapper, self.script)
 

@@ -88,7 +88,7 @@ def found_by(timer: str, zone: str, wrapper: Wrapper, load: Load, scripts: Scrip
         return []  # there is no such timer, or it is masked
     service = (parsed.get("Unit") or [f"{timer.removesuffix('.timer')}.service"])[-1]
     commands_of = parse(load(service)).get("Service", {}).get("ExecStart", [])
-    when, notes = _when(parsed, zone)
+    when, notes = when_of(parsed, zone)
     stem, instance = timer.removesuffix(".timer"), _instance(service)
     uses = [(value, use) for value in commands_of if (use := _use(value.replace("%i", instance), scripts)) is not None]
     main = commands.main_use([use for _, use in uses])
@@ -132,7 +132,8 @@ def _line(value: str, before: str) -> str:
     return f"ExecStart={kept.replace('@', '')}{before.replace('%', '%%')} {value[len(kept) :].lstrip()}"
 
 
-def _when(timer: dict[str, list[str]], zone: str) -> tuple[When, list[str]]:
+def when_of(timer: dict[str, list[str]], zone: str) -> tuple[When, list[str]]:
+    """By the keys of its section [Timer], with what is to be said of that."""
     notes: list[str] = []
     calendars = timer.get("OnCalendar", [])
     interval = next((timer[key][-1] for key in ("OnUnitActiveSec", "OnUnitInactiveSec") if timer.get(key)), None)
