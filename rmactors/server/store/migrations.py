@@ -1,5 +1,6 @@
 """Forward-only migrations: `schema/NNNN_name.sql`, each in one transaction, never edited once released."""
 
+import logging
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from rmactors.server.store import cleaning
 from rmactors.server.store.database import Connection, Database, DatabaseError, PostgresError, Session
 from rmactors.server.store.engines import postgres_sql
 from rmactors.server.store.transaction import atomic, end
+
+_log = logging.getLogger(__name__)
 
 
 class MigrationError(Exception):
@@ -80,6 +83,7 @@ def migrate_within(connection: Session) -> None:
 
 def _all_at_once(connection: Session, waiting: list[Path]) -> None:
     """PostgreSQL takes all of them in one transaction, and only one node at a time."""
+    _log.info("the schema of the database is brought up to %s; with large tables this takes a while", waiting[-1].stem)
     usual, connection.patience = connection.patience, _PATIENCE_SECONDS
     try:
         connection.begin_alone()
