@@ -41,6 +41,9 @@ class Scribe:
         self._db.commit()
         self._db.close()
 
+    def execute(self, sql: str, values: tuple[Any, ...]) -> None:
+        self._db.execute(sql, values)
+
     def row(self, table: str, **values: Any) -> None:
         marks = ", ".join("?" for _ in values)
         self._db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))
@@ -182,6 +185,16 @@ def add_hosts(settings: Settings, count: int) -> None:
         nightly = scribe.schedule(host_id, "Nightly home", f"{number % 60} 3 * * *")
         scribe.schedule(host_id, "Weekly check", "0 5 * * 0", kind="check")
         scribe.job(host_id, nightly, "succeeded", 9 * clock.HOUR)
+    scribe.close()
+
+
+def stay_online(settings: Settings) -> None:
+    """The hosts that are there stay so, however long somebody looks at them."""
+    scribe = Scribe(settings)
+    scribe.execute(
+        "UPDATE hosts SET last_seen_at = ? WHERE last_seen_at > ?",
+        (scribe.now + clock.HOUR, scribe.now - clock.MINUTE),
+    )
     scribe.close()
 
 

@@ -44,6 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     """
     settings = running_server.settings_for(tmp_path_factory.mktemp("site") / "data")
     past = past_fleet.write(settings, getattr(request.module, "SPARE_ALERTS", 0), getattr(request.module, "DOUBTED", 0))
+    past_fleet.stay_online(settings)
     past_fleet.add_hosts(settings, getattr(request.module, "MORE_HOSTS", 0))
     for role in ROLES:
         running_server.make_user(settings, role, role)
