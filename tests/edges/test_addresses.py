@@ -73,3 +73,8 @@ def test_a_zone_is_the_name_of_an_interface(zone: str) -> None:
     proxies = parse_networks("10.0.0.0/8")
     assert client_address("10.0.0.1", f"fe80::1%{zone}", proxies) == "10.0.0.1"
     assert client_address("10.0.0.1", "fe80::1%eth0.5", proxies) == "fe80::1%eth0.5"
+
+
+def test_without_networks_no_address_is_within_one() -> None:
+    assert not is_within("127.0.0.1", ())
+    assert not is_within("no address", ())
