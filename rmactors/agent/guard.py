@@ -1,7 +1,7 @@
 """Stands between the agent and a command, so that nothing of the command outlives the agent.
 
-Run as a script of its own, with the standard library alone: `guard.py LIFELINE GRACE COMMAND …`. It becomes the
-command. Beside it stays a watcher that waits for the end of the lifeline, a pipe whose other end the agent alone
+Run as a script of its own, with the standard library alone: `guard.py LIFELINE GRACE NICENESS COMMAND …`. It becomes
+the command. Beside it stays a watcher that waits for the end of the lifeline, a pipe whose other end the agent alone
 holds: should the agent die without a word (SIGKILL), the command gets SIGINT, so that restic removes its lock, and
 what is left after the grace is ended. In the agent it names what belongs to a session.
 """
@@ -61,7 +61,7 @@ def _watch(lifeline: int, session: int, grace: float) -> None:
     os._exit(0)
 
 
-def main(lifeline: int, grace: float, command: list[str]) -> None:
+def main(lifeline: int, grace: float, niceness: int, command: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if os.fork() == 0:
@@ -70,6 +70,7 @@ def main(lifeline: int, grace: float, command: list[str]) -> None:
         os._exit(0)
     os.wait()
     os.close(lifeline)
+    os.nice(niceness)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # held back by the agent until here
     try:
         os.execvp(command[0], command)  # noqa: S606 - without a shell is what is meant
@@ -78,4 +79,4 @@ def main(lifeline: int, grace: float, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

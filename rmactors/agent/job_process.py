@@ -3,9 +3,7 @@
 Owns the numbering of the job's lines, and what must not be shown in them.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from rmactors.agent import process
@@ -74,12 +72,10 @@ class JobProcess:
 
         def on_start(pid: int) -> None:
             self.pid = pid
-            if self.in_background:
-                with suppress(OSError):  # it has ended already
-                    os.setpriority(os.PRIO_PGRP, pid, _LAST_IN_TURN)
 
+        niceness = _LAST_IN_TURN if self.in_background else 0
         try:
-            code = await process.run(command, environment, on_output, stop, self._grace_seconds, on_start)
+            code = await process.run(command, environment, on_output, stop, self._grace_seconds, on_start, niceness)
         except OSError as error:
             summary.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
             return 127

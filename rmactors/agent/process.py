@@ -58,14 +58,15 @@ async def run(
     stop: Stop,
     grace_seconds: float,
     started: Callable[[int], None] | None = None,
+    niceness: int = 0,
 ) -> int:
     """Run `command` with stdin closed; its exit code, negative for a signal. `on_output` gets its output as it comes,
-    `started` its process number.
+    `started` its process number. `niceness` comes on top of this process's own, from the command's first moment on.
 
     `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
     waits for it. Raises OSError if it cannot be started.
     """
-    process, streams, lifeline = _start(command, environment, grace_seconds)
+    process, streams, lifeline = _start(command, environment, grace_seconds, niceness)
     if started is not None:
         started(process.pid)
     try:
@@ -95,14 +96,15 @@ async def run(
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str], grace_seconds: float
+    command: Sequence[str], environment: Mapping[str, str], grace_seconds: float, niceness: int
 ) -> tuple[subprocess.Popen[bytes], dict[Stream, trio.lowlevel.FdStream], int]:
     """The process, its output, and the lifeline: open for as long as this agent lives."""
     out, child_out = os.pipe()
     err, child_err = os.pipe()
     child_lifeline, lifeline = os.pipe()
     # Not a preexec_fn: that runs Python in a forked copy of a process with threads.
-    guarded = [sys.executable, "-I", "-S", guard.__file__, str(child_lifeline), str(grace_seconds), *command]
+    words = [str(child_lifeline), str(grace_seconds), str(niceness)]
+    guarded = [sys.executable, "-I", "-S", guard.__file__, *words, *command]
     try:
         # The child holds the reading ends too: where the agent dies, the first word that restic writes on the way out
         # (about the signal it got) would otherwise end it by SIGPIPE before it has removed its lock.
