@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,7 +86,8 @@ class RestoreTester:
         held = self._hold()
         for pid in guard.members(os.getsid(held)):
             if pid != held:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         killed = self.kill()
         os.kill(held, signal.SIGCONT)
         return killed
@@ -141,8 +143,9 @@ class RestoreTester:
         while True:
             self.until_it_writes()
             for pid in self.writing():
-                os.kill(pid, signal.SIGSTOP)
-                if pid in self.writing():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                if _stands_still(pid) and pid in self.writing():
                     return pid
 
     def _told(self) -> str:
@@ -200,6 +203,21 @@ def _words(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def _stands_still(pid: int) -> bool:
+    """Once a signal has told it to; one that is about to end does not, and may take a while for that."""
+    while (state := _state(pid)) not in "TZX":
+        time.sleep(0.001)
+    return state == "T"
+
+
+def _state(pid: int) -> str:
+    """As Linux names it in one letter; `X` where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 def _is_guard(words: list[bytes]) -> bool:
