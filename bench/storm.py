@@ -80,7 +80,8 @@ def _report(name: str, storm: Storm, hosts: int, spooled: int, report: Callable[
     note = f"{hosts:,} hosts, all within {SPREAD_SECONDS:g} s of the start; {_in_vain(storm)}"
     report(Figure(f"{name}: until 99 % are back", most, "s", note=note))
     late = f"{storm.late:,} hosts were not done after {LONGEST:g} s; " if storm.late else ""
-    note = f"{late}{spooled} reports of each; {storm.cpu / (hosts * spooled) * 1e6:,.0f} µs of CPU for each, hellos included"
+    cpu = storm.cpu / (hosts * spooled) * 1e6
+    note = f"{late}{spooled} reports of each; {cpu:,.0f} µs of CPU for each, hellos included"
     report(Figure(f"{name}: until all is acked", storm.all_acked(), "s", note=note))
     for what, took, share, bound in (
         ("a new failure meanwhile, longest until its ack", storm.failures, 1.0, 1_000.0),
