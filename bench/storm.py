@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import httpx
 import trio
 
 from bench.builds import BEFORE, HERE, builds_of
@@ -160,19 +161,30 @@ async def _come_back(
 
 
 async def _fail_again_and_again(server: Server, credential: SimCredential, storm: Storm) -> None:
-    link = await RawSocket.connect(server.agent_port, credential)
-    for number in count():
-        frame = link.report(f"new-{number}")
-        began = time.monotonic()
-        await link.pump([frame], 1)
-        storm.failures.append(time.monotonic() - began)
-        await trio.sleep(PROBE_SECONDS)
+    """One that is not acked, as the connection was closed, counts as one that never was."""
+    numbers = count()
+    while True:
+        try:
+            link = await RawSocket.connect(server.agent_port, credential)
+            while True:
+                frame = link.report(f"new-{next(numbers)}")
+                began = time.monotonic()
+                await link.pump([frame], 1)
+                storm.failures.append(time.monotonic() - began)
+                await trio.sleep(PROBE_SECONDS)
+        except (OSError, trio.BrokenResourceError, Refused):
+            storm.failures.append(math.inf)
+            await trio.sleep(PROBE_SECONDS)
 
 
 async def _open_the_dashboard(server: Server, storm: Storm) -> None:
+    """An error counts as a page that never came."""
     async with server.client() as client:
         while True:
             began = time.monotonic()
-            (await client.get("/")).raise_for_status()
-            storm.pages.append(time.monotonic() - began)
+            try:
+                (await client.get("/")).raise_for_status()
+                storm.pages.append(time.monotonic() - began)
+            except httpx.HTTPError:
+                storm.pages.append(math.inf)
             await trio.sleep(PROBE_SECONDS)
