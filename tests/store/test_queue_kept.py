@@ -90,7 +90,7 @@ def test_nobody_hears_of_an_alert_as_raised_that_was_over_before(ledger: Ledger)
     ledger.resolve(over, minute(5))
     on(ledger, ops)
     assert goes_out(ledger, ops) == [("raised", goes_on), ("raised", told), ("resolved", told)]
-    assert ledger.rows("SELECT event, state FROM deliveries WHERE alert_id = ?", over) == [
+    assert ledger.rows("SELECT event, state FROM deliveries WHERE alert_id = ? ORDER BY id", over) == [
         ("alert.raised", "superseded"), ("alert.acknowledged", "superseded"),
     ]  # fmt: skip
     assert ledger.timeline(over) == ["raised", "acknowledged", "resolved", "superseded", "superseded"]
