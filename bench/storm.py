@@ -27,6 +27,7 @@ from harness.processes import Server, away
 from harness.rawsocket import RawSocket, Refused, report_frame
 from rmactors.agent.connection import Timings
 from rmactors.agent.pauses import Pauses
+from rmactors.common.vocabulary import AlertKind
 from rmactors.server.runtime import garbage
 from rmactors.simulate.agent import SimCredential
 
@@ -35,6 +36,7 @@ PROBE_SECONDS: Final = 0.5
 AT_ONCE: Final = 64
 LONGEST: Final = 300.0
 """After so many seconds it is over: an earlier build may get nowhere."""
+SILENT: Final[AlertKind] = "agent_offline"
 _TIMINGS: Final = Timings()
 
 
@@ -52,8 +54,9 @@ class Storm:
     refused: Counter[str] = field(default_factory=Counter)
     """Tries in vain, by what was said."""
     silent: int = 0
+    not_online: int = 0
+    """Hosts that are not shown as online when it is over."""
     cpu: float = 0.0
-
     late: int = 0
     """Hosts that still had something to report when it was over."""
 
@@ -91,7 +94,8 @@ def _report(name: str, storm: Storm, hosts: int, spooled: int, report: Callable[
         note = f"of {len(took)}, p50 {percentile(took, 0.5) * 1000:,.0f} ms"
         value = percentile(took, share) * 1000
         report(Figure(f"{name}: {what}", value, "ms", bound if must else None, note=note))
-    report(Figure(f"{name}: hosts called silent", storm.silent, "", 0 if must else None, 0 if must else None))
+    for what, number in (("called silent", storm.silent), ("not online at the end", storm.not_online)):
+        report(Figure(f"{name}: hosts {what}", number, "", 0 if must else None, 0 if must else None))
 
 
 def _in_vain(storm: Storm) -> str:
@@ -123,7 +127,9 @@ async def _one(folder: Path, root: Path, hosts: int, spooled: int) -> Storm:
         storm.late = hosts - len(storm.acked)
         storm.cpu = cpu_seconds(server.pid) - cpu
         alerts = await away(partial(server.all_items, "/api/alerts"))
-        storm.silent = sum(alert["kind"] == "host_offline" for alert in alerts)
+        storm.silent = sum(alert["kind"] == SILENT for alert in alerts)
+        found = await away(partial(server.all_items, "/api/hosts"))
+        storm.not_online = sum(host["status"] != "online" for host in found)
         server.must_live()
     finally:
         for link in held:
