@@ -33,6 +33,7 @@ OF_THE_PLACE: Final = ("leader", "turn", "nodes")
 LEFT_BY_A_START: Final = ("migrations", "facts", "setup_tokens", *OF_THE_PLACE)
 """Tables in which a server that was started once, and used by nobody, leaves rows. They do not count as something."""
 
+_LOCK_SECONDS: Final = 10.0
 _READ_ROWS: Final = 500
 _WRITTEN_VALUES: Final = 1_000
 """Of one INSERT: more rows in one are hardly faster, and longer texts."""
@@ -181,7 +182,7 @@ def numbers(db: Session) -> list[int]:
     """Of the migrations that the database has, in the transaction in which it is to be read. Raises CopyError,
     DatabaseError."""
     db.execute("SET LOCAL synchronize_seqscans = off")  # rows in the order in which they lie
-    _be_patient(db)
+    db.take_time(_LOCK_SECONDS)
     _, unknown = missing(db)
     if unknown:
         raise CopyError(written_by_newer(unknown))
@@ -195,7 +196,7 @@ def begin_alone(db: Session) -> None:
     """
     require_tables(db)
     db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    _be_patient(db)
+    db.take_time(_LOCK_SECONDS)
     _require_no_leader(db)
 
 
@@ -211,7 +212,7 @@ def filled(place: PostgresUrl, source: Database) -> Iterator[tuple[Session, Copi
         if wrong := list(postgres_facts.unfit(postgres_facts.read(db, clock.now))):
             raise CopyError("; ".join(wrong))
         db.execute("BEGIN")
-        _be_patient(db)
+        db.take_time(_LOCK_SECONDS)
         migrate_within(db)
         _require_no_leader(db)
         what = tables()
@@ -232,15 +233,6 @@ def _commit(db: Session) -> None:
         db.execute("ANALYZE")  # plans for empty tables are kept for long
     except PostgresError as error:
         _log.warning("the tables were not analyzed, which PostgreSQL does by itself later: %s", error)
-
-
-def _be_patient(db: Session) -> None:
-    """What an administrator has set for servers that hang does not end a long copy; nor is a lock waited for, which
-    somebody else at work holds."""
-    for name, value in (
-        ("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0"), ("lock_timeout", "'10s'"),
-    ):  # fmt: skip
-        db.execute(f"SET LOCAL {name} = {value}")
 
 
 def _require_no_leader(db: Session) -> None:

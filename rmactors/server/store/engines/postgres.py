@@ -185,12 +185,17 @@ class Session:
         PostgresError, also where another session holds one of its tables for a minute."""
         self.execute("BEGIN")
         self._begun = True
+        self.take_time(SCHEMA_LOCK_SECONDS)
+        self._first("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+
+    def take_time(self, lock_seconds: float) -> None:
+        """In this transaction, what an administrator has set for servers that hang ends nothing. A lock that somebody
+        else holds is waited for only so long."""
         for limit, ms in (
-            ("lock_timeout", round(SCHEMA_LOCK_SECONDS * 1000)), ("statement_timeout", 0),
+            ("lock_timeout", round(lock_seconds * 1000)), ("statement_timeout", 0),
             ("idle_in_transaction_session_timeout", 0),
         ):  # fmt: skip
-            self._first(f"SET LOCAL {limit} = {ms}")
-        self._first("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+            self.execute(f"SET LOCAL {limit} = {ms}")
 
     def begin_reading(self) -> None:
         """A transaction that sees the database as it is now, and changes nothing."""
