@@ -191,11 +191,9 @@ class Session:
     def take_time(self, lock_seconds: float) -> None:
         """In this transaction, what an administrator has set for servers that hang ends nothing. A lock that somebody
         else holds is waited for only so long."""
-        for limit, ms in (
-            ("lock_timeout", round(lock_seconds * 1000)), ("statement_timeout", 0),
-            ("idle_in_transaction_session_timeout", 0),
-        ):  # fmt: skip
-            self.execute(f"SET LOCAL {limit} = {ms}")
+        self.execute(f"SET LOCAL lock_timeout = {round(lock_seconds * 1000)}")
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            self.execute(f"SET LOCAL {limit} = 0")
 
     def begin_reading(self) -> None:
         """A transaction that sees the database as it is now, and changes nothing."""
