@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ _ADDRESSES = itertools.cycle(f"127.0.1.{last}" for last in range(1, 255))
 def sign_in(url: str, username: str, password: str) -> str:
     """The session's cookie. Each time from another address: sign-ins are throttled by address, as they should be."""
     host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=20, source_address=(next(_ADDRESSES), 0))
+    connection = http.client.HTTPConnection(host, timeout=60, source_address=(next(_ADDRESSES), 0))
     try:
         form = urllib.parse.urlencode({"username": username, "password": password, "next": "/"})
         connection.request("POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"})
@@ -127,7 +126,7 @@ def _wait_until_up(running: RunningServer) -> None:
             with urllib.request.urlopen(f"{running.url}/healthz", timeout=20) as answer:
                 assert answer.status == 200
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # refused, or not answered in time
             assert running.process.poll() is None, f"the server ended:\n{running.log.read_text()}"
             if time.monotonic() > give_up:
                 running.process.kill()

@@ -90,6 +90,16 @@ class Sink:
         """What was answered with a 2xx, in the order of arrival."""
         return [request for request in self.requests if request.told and path in (None, request.path)]
 
+    def told_once(self, path: str | None = None) -> list[Request]:
+        """What was told to a receiver that knows the deliveries it has: each of them once, in the order of arrival.
+
+        A server that is killed before it has written down that one arrived sends it again, under the same id.
+        """
+        first: dict[str, Request] = {}
+        for request in self.told(path):
+            first.setdefault(request.body["delivery_id"], request)
+        return list(first.values())
+
     async def until(self, condition: Callable[["Sink"], bool], seconds: float = 120.0) -> None:
         """Wait until the condition holds of what has arrived. Raises AssertionError with what is there instead."""
         with trio.move_on_after(seconds):

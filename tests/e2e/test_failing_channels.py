@@ -30,7 +30,7 @@ async def host(server: Server) -> AsyncIterator[SimulatedAgent]:
 
 def about_channels(sink: Sink, path: str) -> list[tuple[str, str, Any, Any]]:
     """(event, subject, host id, host name) of what a path was told of channels, in order."""
-    bodies = [request.body for request in sink.told(path)]
+    bodies = [request.body for request in sink.told_once(path)]
     return [
         (body["event"], body["subject"], body["host_id"], body["host_name"])
         for body in bodies if body["kind"] == "channel_failing"
@@ -83,7 +83,7 @@ async def test_a_channel_that_fails_is_told_to_the_other_over_a_kill_until_it_de
         ("alert.raised", subject, None, None), ("alert.resolved", subject, None, None),
     ]  # fmt: skip
     assert about_channels(sink, DOWN) == [], "it is not told of itself"
-    assert [request.body["kind"] for request in sink.told(DOWN)] == ["backup_failed"]
+    assert [request.body["kind"] for request in sink.told_once(DOWN)] == ["backup_failed"]
 
 
 async def test_a_message_that_was_given_up_is_told_until_somebody_dismisses_it(server: Server, sink: Sink) -> None:

@@ -50,12 +50,10 @@ def members(request: Request) -> list[str]:
 
 
 async def told_of_all(sink: Sink, event: str) -> dict[str, list[Request]]:
-    """By channel the messages of this event, when all hosts are in them: few, and each alert once. What was sent twice
-    under one id, for the end of the first attempt was not on disk when the server was killed, is one message."""
+    """By channel the messages of this event, when all hosts are in them: few, and each alert once."""
 
     def of(by: str) -> list[Request]:
-        found = [request for request in sink.told(f"/{by}") if request.body["event"] == event]
-        return list({request.body["delivery_id"]: request for request in found}.values())
+        return [request for request in sink.told_once(f"/{by}") if request.body["event"] == event]
 
     await sink.until(lambda _: all(len(set(alerts_of(of(by)))) == HOSTS for by in BY), 300)
     found = {by: of(by) for by in BY}
