@@ -51,6 +51,7 @@ from rmactors.server.store.read_together import ReadTogether
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.web.app import create_app
+from rmactors.server.web.html import compile_first_page
 from rmactors.server.web.known import Known
 from rmactors.server.web.metrics import Meters, Sources
 from rmactors.server.web.security import Perimeter
@@ -282,6 +283,7 @@ class Parts:
             parse_networks(settings.trusted_proxies), files_for_agents(),
         )  # fmt: skip
         app = create_app(self.services, metrics=self.metrics)
+        await compile_first_page()
         await http.run(web_settings, app, self.closing, self.live.close, self.listening.one)
 
     async def run_post(self, of_each_channel: Budget) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import jinja2
+import jinja2.meta
 import trio
 from quart import Response, request
 
@@ -30,6 +31,8 @@ THEME_COOKIE: Final = "rm-theme"
 _LIMITER: Final = trio.CapacityLimiter(1)
 """Pages rendered at once: rendering is the processor's work. More threads would not make it faster, and each would take
 its turn before an ack has its next."""
+_FIRST: Final = ("dashboard.html", "hosts/row.html")
+"""What people open first after a start."""
 _ROWS_KEPT: Final = 2048
 """About 1 KiB each."""
 
@@ -48,7 +51,7 @@ async def render(template: str, **context: object) -> str:
         "several_nodes": not isinstance(services().settings.place, Path),
         "here": request.path + (f"?{query}" if query else ""),
     }
-    return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
+    return await in_thread(lambda: environment().get_template(template).render(**(everywhere | context)))
 
 
 async def _storage() -> Storage | None:
@@ -65,7 +68,7 @@ def theme_of(chosen: str | None) -> str:
 
 async def piece(template: str, **context: object) -> str:
     """A template that needs nothing of the request; also outside of one."""
-    return await in_thread(lambda: _environment().get_template(template).render(**context))
+    return await in_thread(lambda: environment().get_template(template).render(**context))
 
 
 async def in_thread(build: Callable[[], T]) -> T:
@@ -93,8 +96,28 @@ def go(path: str) -> Response:
     return Response("", 303, {"Location": target})
 
 
+async def compile_first_page() -> None:
+    """Before people can ask for it: it would take them three times as long while ten thousand hosts are loaded."""
+    await in_thread(_compile_first_page)
+
+
+def _compile_first_page() -> None:
+    templates = environment()
+    loader = templates.loader
+    assert loader is not None
+    left, compiled = list(_FIRST), set[str]()
+    while left:
+        name = left.pop()
+        compiled.add(name)
+        templates.get_template(name)
+        source, _, _ = loader.get_source(templates, name)
+        found = jinja2.meta.find_referenced_templates(templates.parse(source))
+        left += {other for other in found if other is not None} - compiled
+
+
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """All templates, and what is in reach of each."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.path("web/templates")), autoescape=True,
         trim_blocks=True, lstrip_blocks=True,
@@ -108,13 +131,13 @@ def _environment() -> jinja2.Environment:
     return made
 
 
-def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine, bool, str], str]:
+def _kept(templates: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine, bool, str], str]:
     """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
     their rows look as they did before. What it gives is markup."""
 
     @lru_cache(maxsize=_ROWS_KEPT)
     def made(line: HostLine, pick: bool = False, group: str = "") -> str:
-        row: str = getattr(environment.get_template(template).module, macro)(line, pick, group)
+        row: str = getattr(templates.get_template(template).module, macro)(line, pick, group)
         return row
 
     return made
