@@ -20,6 +20,7 @@ from bench import (
     lists,
     looking,
     measures,
+    memory,
     month,
     pages,
     peers,
@@ -34,7 +35,7 @@ from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("commits", "month", "lists", "peers", "scrape", "storm", "traffic", "unseen")
+LONG = ("commits", "memory", "month", "lists", "peers", "scrape", "storm", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -90,6 +91,10 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path, before: st
         if part == "commits":
             commits.measure(folder, 300 if scale is QUICK else 8_000, 1 if scale is QUICK else 3, report)
             continue
+        if part == "memory":
+            some, rounds = (memory.QUICK, 1) if scale is QUICK else (memory.Amounts(), 3)
+            await memory.measure(folder / part, before, rounds, some, report)
+            continue
         if part == "peers":
             amounts, rounds = (peers.QUICK, 1) if scale is QUICK else (peers.Amounts(), 3)
             await peers.measure(folder / part, before, rounds, amounts, report)
@@ -126,7 +131,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path, before: st
 @click.option("--full", is_flag=True, help="Larger numbers; takes some ten minutes.")
 @click.option("--quick", is_flag=True, help="Tiny numbers, only to see that the measurements work.")
 @click.option(
-    "--before", metavar="REV", help="For the parts peers and storm: an earlier revision that is measured beside it."
+    "--before",
+    metavar="REV",
+    help="For the parts memory, peers and storm: an earlier revision that is measured beside it.",
 )
 def main(parts: tuple[str, ...], full: bool, quick: bool, before: str | None) -> None:
     """Measure a real server on this machine, load and receiver beside it."""
