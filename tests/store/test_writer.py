@@ -1,5 +1,6 @@
 """One transaction a batch, each commit all or not at all; what a full disk or a lock does to it."""
 
+import json
 import sqlite3
 import time
 from contextlib import closing
@@ -11,6 +12,7 @@ from rmactors.server.messages.alerts import RaiseAlert, TouchAlert
 from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.messages.facts import Pulse
+from rmactors.server.messages.hosts import DeleteHost, UpdateHost
 from rmactors.server.messages.jobs import JobStarted, SaveLogLines
 from rmactors.server.store.database import IntegrityError
 from rmactors.server.store.engines.opening import open_writer
@@ -78,6 +80,51 @@ def test_a_savepoint_is_made_only_where_something_failed_half_way(ledger: Ledger
     assert "SAVEPOINT one" not in said
     ledger.writer.apply([(Pulse(NOON), TouchAlert("none", "m", NOON, True))])
     assert "SAVEPOINT one" in said
+
+
+def failure(host_id: str, subject: str) -> RaiseAlert:
+    return RaiseAlert(ids.new(), host_id, "backup_failed", subject, "warning", "m", NOON)
+
+
+def test_what_is_looked_at_once_a_batch_is_looked_at_again_where_it_changes(ledger: Ledger) -> None:
+    """A name, tags, the end of a host; and nothing of a change that was undone."""
+    host, every, of_b = ledger.host("one"), ledger.channel(), ledger.channel(host_tags=("b",))
+    answers, woken = ledger.writer.apply(
+        [
+            (failure(host, "plan:0"),),
+            (UpdateHost(host, "two", ("b",), audit()),),
+            (failure(host, "plan:1"),),
+            (UpdateHost(host, "three", ("c",), audit()), failure(host, "plan:2"), TouchAlert("none", "m", NOON, True)),
+            (failure(host, "plan:3"),),
+            (UpdateHost(host, "four", (), audit()), failure(host, "plan:4")),
+            (failure(host, "plan:5"),),
+            (DeleteHost(host, NOON, audit()),),
+            (failure(host, "plan:6"),),
+        ]
+    )
+    undone, refused = answers.pop(3), answers.pop()
+    assert (type(undone), type(refused)) == (Stale, Refused)
+    assert {type(answer) for answer in answers} == {Committed}
+    told = {
+        channel: [(body["subject"], body["host_name"]) for body in (json.loads(each.body) for each in deliveries)]
+        for channel, deliveries in woken.deliveries.items()
+    }
+    assert told == {
+        every: [("plan:0", "one"), ("plan:1", "two"), ("plan:3", "two"), ("plan:4", "four"), ("plan:5", "four")],
+        of_b: [("plan:1", "two"), ("plan:3", "two")],
+    }
+
+
+@on_sqlite_alone
+def test_a_host_with_many_alerts_is_looked_at_once_a_batch(ledger: Ledger) -> None:
+    said: list[str] = []
+    host, _ = ledger.host(), ledger.channel()
+    assert isinstance(ledger.connection, sqlite3.Connection)
+    ledger.connection.set_trace_callback(said.append)
+    ledger.writer.apply([(failure(host, f"plan:{n}"),) for n in range(20)])
+    assert len([sql for sql in said if sql.startswith("INSERT INTO alerts ")]) == 20
+    assert len([sql for sql in said if "FROM hosts" in sql and sql.startswith("SELECT")]) == 2, "its name and its tags"
+    assert not [sql for sql in said if "FROM schedules" in sql], "a plan is no schedule"
 
 
 def test_results_come_in_the_order_of_their_writes(ledger: Ledger) -> None:

@@ -1,7 +1,8 @@
-"""What is read for a whole batch before its first commit, on PostgreSQL: one round trip instead of one for each.
+"""What is read once for a whole batch (`Transaction.look`): on PostgreSQL before its first commit, in one round trip
+instead of one for each; on SQLite by the first commit that asks.
 
-Only what no write of `LEAVES` changes: where a batch has another one, what was read ahead is forgotten there, and the
-handlers after it read by themselves. On SQLite, where a look costs no round trip, nothing is read ahead.
+Only what no write of `LEAVES` changes: where a batch has another one, what was read is forgotten there, and the
+handlers after it read by themselves.
 """
 
 from collections.abc import Callable, Iterator

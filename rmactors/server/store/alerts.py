@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from rmactors.common import ids
 from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
@@ -205,14 +206,14 @@ def _looked_at(write: RaiseAlert) -> Iterator[Look]:
     if write.host_id:
         yield _NAME_OF_HOST, (write.host_id,)
         yield outbox.TAGS_OF_HOST, (write.host_id,)
-    if write.subject:
+    if ids.looks_valid(write.subject):  # a schedule's
         yield outbox.ZONE_OF_SCHEDULE, (write.subject,)
 
 
 def _name_of(tx: Transaction, write: RaiseAlert) -> str:
     """The name of what an alert is about: a host, or else a channel. Refuses what is gone."""
     if write.host_id:
-        found = tx.row(_NAME_OF_HOST, (write.host_id,))
+        found = tx.look(_NAME_OF_HOST, (write.host_id,))
     else:
         found = tx.row("SELECT name FROM channels WHERE id = ?", (write.subject.removeprefix("channel:"),))
     if found is None:

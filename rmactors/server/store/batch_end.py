@@ -1,8 +1,10 @@
-"""What a batch writes once at its end, however many of its commits are about it."""
+"""What a batch reads once, or writes once at its end, however many of its commits are about it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from rmactors.server.store.database import Row
 
 NEXT_NUMBER: Final = "SELECT next_seq FROM channels WHERE id = ?"
 SAVE_NUMBER: Final = "UPDATE channels SET next_seq = ? WHERE id = ?"
@@ -23,6 +25,8 @@ class BatchEnd:
 
     numbers: dict[str, int] = field(default_factory=dict)
     """By channel, the next place in its queue."""
+    looked: dict[tuple[str, tuple[Any, ...]], Row | None] = field(default_factory=dict)
+    """By statement and parameters, what was found: see `Transaction.look`."""
     _backups: dict[str, int] = field(default_factory=dict)
     """By host, the earliest good end; `_NEVER` if there is none."""
 

@@ -317,7 +317,7 @@ def _queue(
 ) -> None:
     about = alert.host_id, alert.kind, alert.subject
     place = grouping.place(tx, channel.id, channel.grouping, alert.id, about, event, at)
-    schedule = tx.row(ZONE_OF_SCHEDULE, (alert.subject,)) if alert.subject else None
+    schedule = tx.look(ZONE_OF_SCHEDULE, (alert.subject,)) if ids.looks_valid(alert.subject) else None
     body = NotificationBody(
         alert.severity, alert.kind, alert.subject, alert.host_name, alert.message, alert.raised_at, at, actor, note,
         zone=schedule["timezone"] if schedule is not None else None,
@@ -357,7 +357,7 @@ def _tags(tx: Transaction, host_id: str) -> list[str] | None:
     """The tags of a host; None for no host."""
     if not host_id:
         return None
-    row = tx.row(TAGS_OF_HOST, (host_id,))
+    row = tx.look(TAGS_OF_HOST, (host_id,))
     tags: list[str] = json.loads(row["tags"]) if row is not None and row["tags"] != "[]" else []
     return tags
 

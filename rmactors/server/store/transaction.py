@@ -138,6 +138,13 @@ class Transaction:
         found: Row | None = self.execute(sql, parameters).fetchone()
         return found
 
+    def look(self, sql: str, parameters: tuple[Any, ...]) -> Row | None:
+        """The same of what hardly any write changes (see `ahead`): a batch reads it once."""
+        known, look = self._end.looked, (sql, parameters)
+        if look not in known:
+            known[look] = self.row(sql, parameters)
+        return known[look]
+
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         return self.execute(sql, parameters).fetchall()
 

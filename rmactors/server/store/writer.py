@@ -33,6 +33,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     silences,
     status_pages,
 )
+from rmactors.server.store.ahead import LEAVES
 from rmactors.server.store.batch_end import BatchEnd
 from rmactors.server.store.transaction import (
     HANDLERS,
@@ -133,8 +134,14 @@ class Writer:
         return answer
 
     def _committed(self, writes: tuple[Write, ...], wakeups: Wakeups, end: BatchEnd) -> Committed:
+        if not (leaves := LEAVES.issuperset(map(type, writes))):
+            end.looked.clear()
         transaction = Transaction(self._connection, self._cache, end)
-        answered = [HANDLERS[type(write)](transaction, write) for write in writes]
+        try:
+            answered = [HANDLERS[type(write)](transaction, write) for write in writes]
+        finally:
+            if not leaves:  # also where it is undone
+                end.looked.clear()
         wakeups.merge(transaction.wake)
         return Committed(tuple([result for result in answered if result is not None]))
 

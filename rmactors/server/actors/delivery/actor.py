@@ -292,7 +292,10 @@ class _Sender:
             )
             _log.exception("a message cannot be made or sent", extra=said)
             attempt = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
-        await self._end(batch, self._queue.settle(batch, attempt, clock.now()))
+        result = self._queue.settle(batch, attempt, clock.now())
+        if self._queue.next_at() is not None:
+            self._wakeup.signal.set()  # its place is free, although its end is not on disk yet
+        await self._end(batch, result)
 
     async def _still_open(self, batch: Batch) -> OpenAlerts:
         """What of the group whose end is told is not resolved; nothing is said of it where it cannot be read."""

@@ -34,6 +34,8 @@ CONCURRENT = 16
 """Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
+ENDS_AWAITED = 32
+"""And attempts whose end is not on disk yet: after a kill they are made again. With so many, the next ones wait."""
 TOO_MANY_REQUESTS = 429
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
@@ -58,6 +60,7 @@ class DeliveryQueue:
     _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
+    _ended: dict[str, int] = field(default_factory=dict)  # the same of a batch whose end is not on disk yet
     _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
@@ -136,6 +139,8 @@ class DeliveryQueue:
 
     def settle(self, batch: Batch, attempt: Attempt, now: int) -> AttemptResult:
         """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
+        if batch.main.id not in self._aside:
+            self._ended[batch.main.id] = _alerts(batch)
         attempt = self._believed(batch.main, attempt, now)
         main, end_of_time = batch.main, self._nights.there_since(batch.main) + self.retry_max
         if attempt.verdict != "retry":
@@ -171,6 +176,7 @@ class DeliveryQueue:
     def release(self, batch: Batch, result: AttemptResult) -> None:
         """The end of the attempt is on disk."""
         self._aside.pop(batch.main.id, None)
+        self._ended.pop(batch.main.id, None)
         for delivery in batch.deliveries:
             self._busy.discard(delivery.alert_id)
         if result.attempt.verdict == "retry":
@@ -232,7 +238,8 @@ class DeliveryQueue:
 
     def _has_room(self) -> bool:
         most = 1 if self.breaker.failing else CONCURRENT
-        return self.places < most and len(self._aside) < ANSWERS_AWAITED
+        sending = self.places - sum(self._ended.values())
+        return sending < most and len(self._aside) < ANSWERS_AWAITED and len(self._ended) < ENDS_AWAITED
 
     def _line_up(self, head: Delivery) -> None:
         heapq.heappush(self._later, (self._groups.lined_up(head), head.seq, head.alert_id))

@@ -22,7 +22,7 @@ from rmactors.server.messages.answers import Answer, Committed, Failed, Refused
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.ahead import AHEAD, LEAVES, Look
 from rmactors.server.store.batch_end import NEXT_NUMBER, BatchEnd
-from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Rows
+from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Row, Rows
 from rmactors.server.store.engines.postgres import LOCKED_TURN, Lost, Result, Session, Skipped
 from rmactors.server.store.transaction import (
     HANDLERS,
@@ -106,6 +106,10 @@ class _FlightTransaction(Transaction):
     def __init__(self, sending: _Sending, cache: dict[str, Any], end: BatchEnd) -> None:
         super().__init__(sending, cache, end)
         self._sending = sending
+
+    def look(self, sql: str, parameters: tuple[Any, ...]) -> Row | None:
+        """It was read ahead."""
+        return self.row(sql, parameters)
 
     def expect(self, sql: str, parameters: Parameters, otherwise: Otherwise) -> None:
         attempt = self._sending.attempt
