@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from rmactors.common import clock
 from rmactors.server.store.queries.calendar import Interval, Plan, Planned, PlannedRun
 from rmactors.server.web.views import calendar, lists
@@ -24,7 +26,7 @@ def page(plan: Plan, given: dict[str, str], moment: Moment = MOMENT) -> calendar
 def test_each_hour_counts_what_begins_in_it() -> None:
     shown = page(Plan([NIGHTLY, HOURLY, TIMER], []), {})
     by_hour = {hour.begins.words: hour for hour in shown.hours}
-    assert len(shown.hours) == 24
+    assert len(shown.hours) == 25, "the first has begun, and the last does not end"
     assert (by_hour["Mon 23 Nov, 12:00"].runs, by_hour["Mon 23 Nov, 13:00"].runs) == (4, 4)
     assert (by_hour["Tue 24 Nov, 02:00"].runs, by_hour["Tue 24 Nov, 02:00"].kinds) == (304, "Backup 304")
     assert by_hour["Tue 24 Nov, 01:00"].kinds == "Check 5, Backup 4", "02:30 in Berlin"
@@ -34,11 +36,22 @@ def test_each_hour_counts_what_begins_in_it() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("at", ["02:38", "01:59", "02:00", "03:00"])
+@pytest.mark.parametrize(("given", "runs", "rows"), [({}, 300, 25), ({"range": "7d"}, 2100, 8)])
+def test_what_runs_once_a_day_is_counted_once_a_day_at_any_minute(
+    at: str, given: dict[str, str], runs: int, rows: int
+) -> None:
+    moment = Moment(clock.from_rfc3339(f"2026-11-23T{at}:00.000001Z"))
+    shown = page(Plan([NIGHTLY], []), given, moment)
+    assert shown.lede.startswith(f"{runs:,} runs in the next ")
+    assert len(shown.hours or shown.days) == rows
+
+
 def test_what_has_begun_is_not_counted_any_more() -> None:
     gone = Planned("10 12 * * *", None, "UTC", "backup", 7)
     counted = calendar.load(Plan([gone], []), calendar.hour_of(MOMENT), NOW, 24)
     assert counted.hours[0] == Counter()
-    assert sum(sum(hour.values()) for hour in counted.hours) == 0
+    assert sum(sum(hour.values()) for hour in counted.hours) == counted.hours[24]["backup"] == 7, "tomorrow's"
 
 
 def test_an_interval_counts_once_and_at_once_if_it_is_over() -> None:

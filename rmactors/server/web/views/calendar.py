@@ -95,9 +95,10 @@ def hour_of(moment: Moment) -> int:
 
 
 def load(plan: Plan, begin: int, now: int, hours: int) -> Load:
-    """Of the hours from `begin` on, what begins after `now`."""
-    counted = tuple(Counter[str]() for _n in range(hours))
-    end, left, left_out = begin + hours * clock.HOUR, _BUDGET, 0
+    """What begins within so many hours after `now`, by the hours from `begin` on. The first of them has begun, so that
+    the last one ends as far into the next."""
+    end, left, left_out = now + hours * clock.HOUR, _BUDGET, 0
+    counted = tuple(Counter[str]() for _n in range(begin, end, clock.HOUR))
     for group in plan.slots:
         if left <= 0:
             left_out += group.many
