@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
 # So many processes share the tests, a file at a time; JOBS=0 runs all in one, as a debugger wants it.
-JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
+# Twice as many as cores, for many tests wait; each takes up to a gigabyte.
+JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 : 4)))
 # In their order: those with the most tests first, as pytest-xdist would have it, leaves the slow ones to the end.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
