@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,16 +28,21 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.edges.listener import Port
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.state.delivery import ChannelFacts
-from rmactors.server.store.database import DatabaseError
+from rmactors.server.store.database import NO_ANSWER, DatabaseError, PostgresError
 from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import MigrationError, migrate, to_apply
 from rmactors.server.store.offline import prepare, require_fit
+from rmactors.server.store.place import Place
 from rmactors.server.store.secret_rows import open_box
 
 _log = logging.getLogger(__name__)
 
 FILES_KEPT = 256
 """Open files that are never for agents' connections; if few are allowed, half of them."""
+
+
+_NOT_OURS_ALONE: Final = ("42P05", "26000")
+"""What PostgreSQL says of prepared statements that are there already, or gone: others use the same connection."""
 
 
 class StartError(Exception):
@@ -65,7 +70,7 @@ def open_data_dir(settings: Settings) -> SecretBox:
     except (MigrationError, SecretError) as error:
         raise StartError(str(error)) from None
     except DatabaseError as error:
-        raise StartError(f"the database {settings.place} cannot be used: {error}") from None
+        raise StartError(unusable(settings.place, error)) from None
     except OSError as error:
         raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
     return box
@@ -85,7 +90,16 @@ def prepare_to_wait(settings: Settings) -> None:
     except MigrationError as error:
         raise StartError(str(error)) from None
     except DatabaseError as error:
-        raise StartError(f"the database {settings.place} cannot be used: {error}") from None
+        raise StartError(unusable(settings.place, error)) from None
+
+
+def unusable(place: Place, error: Exception) -> str:
+    """Why the server does not start on its database, and what to do where that is known. Pure."""
+    said = f"the database {place} cannot be used: {error}"
+    prepared = isinstance(error, PostgresError) and error.sqlstate in _NOT_OURS_ALONE
+    if prepared or NO_ANSWER in str(error):
+        said += "; if a pooler is in between, name PostgreSQL itself, or use the pooler's session mode"
+    return said
 
 
 async def open_ports(*ports: Port) -> None:

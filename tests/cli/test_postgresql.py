@@ -21,7 +21,9 @@ from rmactors.server.bootstrap import StartError
 from rmactors.server.config import secrets
 from rmactors.server.config.settings import Settings
 from rmactors.server.store import leadership
+from rmactors.server.store.database import PostgresError
 from rmactors.server.store.engines.opening import connect
+from rmactors.server.store.engines.postgres import Lost, Session
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.place import PostgresUrl
 from tests.databases import PostgresDatabases
@@ -139,6 +141,22 @@ def test_a_database_that_will_not_do_is_refused_by_start_command_and_doctor(
         assert fault.startswith("the database keeps texts as LATIN1")
     finally:
         server.execute("DROP DATABASE latin WITH (FORCE)")
+
+
+def test_who_starts_it_through_a_pooler_that_mixes_connections_is_told_so(url: PostgresUrl) -> None:
+    """As others that use the connection in between would leave it; and as one that keeps answers back."""
+    with closing(Session(url.url)) as session:
+        session.execute("SELECT 1")
+        session.execute("DEALLOCATE ALL")
+        with pytest.raises(PostgresError) as gone:
+            session.execute("SELECT 1")
+    with closing(Session(url.url, patience=0.2)) as session, pytest.raises(Lost) as silent:
+        session.execute("SELECT pg_sleep(5)")
+    with closing(Session(url.url)) as session, pytest.raises(PostgresError) as unlike:
+        session.execute("SELECT nothing_like_it")
+    assert "does not exist; if a pooler is in between" in bootstrap.unusable(url, gone.value)
+    assert "no answer for 0.2 s; if a pooler is in between" in bootstrap.unusable(url, silent.value)
+    assert "pooler" not in bootstrap.unusable(url, unlike.value)
 
 
 def test_a_newer_schema_and_another_key_are_refused(settings: Settings) -> None:

@@ -71,6 +71,10 @@ class PostgresError(Exception):
         self.sqlstate = sqlstate
 
 
+NO_ANSWER: Final = "no answer for"
+"""Begins what is said, with the seconds, where PostgreSQL was waited for in vain."""
+
+
 class PostgresIntegrityError(PostgresError):
     """The schema said no: a CHECK, a key, a NULL."""
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
+from rmactors.server.store.database import NO_ANSWER, Parameters, PostgresError, PostgresIntegrityError
 from rmactors.server.store.engines.postgres_sql import translated
 from rmactors.server.store.engines.postgres_values import bound, reader_of
 
@@ -341,7 +341,7 @@ class Session:
         """Until something came, sending meanwhile what is left to send."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self._lost(f"no answer for {self.patience:g} s")
+            raise self._lost(f"{NO_ANSWER} {self.patience:g} s")
         more = self._pg.flush()
         self._unflushed = 0
         socket = self._pg.socket
