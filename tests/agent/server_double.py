@@ -3,14 +3,16 @@
 Not a mock: the agent under test talks to it over TCP as to any server. It keeps no rules; tests look at what came.
 """
 
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
+from wsproto.utilities import LocalProtocolError
 
 from rmactors.common import ids, wire
 
@@ -150,14 +152,39 @@ class ServerDouble:
                 pass
 
 
+class _Contained:
+    """A nursery for trio-websocket's connections. A ping that comes while one is being closed is an error in that
+    connection's own task there (0.12.2), and would end all of them."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+
+    def start_soon(self, run: Callable[..., Awaitable[object]], *args: object) -> None:
+        async def contained() -> None:
+            try:
+                await run(*args)
+            except* LocalProtocolError:
+                pass
+
+        self._nursery.start_soon(contained)
+
+
+async def listen(
+    handler: Callable[[WebSocketRequest], Awaitable[None]], host: str, port: int, tls: ssl.SSLContext | None,
+    *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:  # fmt: skip
+    """`serve_websocket`, where the end of one connection is not that of all."""
+    async with trio.open_nursery() as nursery:
+        connections = cast(trio.Nursery, _Contained(nursery))
+        await serve_websocket(handler, host, port, tls, handler_nursery=connections, task_status=task_status)
+
+
 @asynccontextmanager
 async def serving(double: ServerDouble) -> AsyncIterator[ServerDouble]:
     """The double on a port of its own (the same as before, where it had one), for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
         server = await nursery.start(
-            lambda task_status: serve_websocket(
-                double.serve, "127.0.0.1", double.port, None, handler_nursery=nursery, task_status=task_status
-            )
+            lambda task_status: listen(double.serve, "127.0.0.1", double.port, None, task_status=task_status)
         )
         double.port = server.port
         yield double

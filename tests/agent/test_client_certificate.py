@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio_websocket import serve_websocket
 
 from harness.certificates import Authority, make_authority
 from rmactors.agent.agent_file import AgentFile, AgentFileError, parse
@@ -22,7 +21,7 @@ from rmactors.agent.state_dir import HostCredential, StateDir
 
 from .client_authority import ClientAuthority, make_client_authority
 from .conftest import FAST
-from .server_double import ServerDouble, eventually
+from .server_double import ServerDouble, eventually, listen
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LONG_AGO = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -44,7 +43,7 @@ async def asking(clients: ClientAuthority, authority: Authority, newest: ssl.TLS
     double = ServerDouble()
     context = tls(authority, newest)
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_websocket, double.serve, "127.0.0.1", 0, clients.asking(context))
+        serve = partial(listen, double.serve, "127.0.0.1", 0, clients.asking(context))
         server = await nursery.start(serve)
         double.port = server.port
         yield double

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 import trio
-from trio_websocket import serve_websocket
 
 from rmactors.agent import connection, tcp
 from rmactors.agent.agent_file import AgentFile
@@ -17,7 +16,7 @@ from rmactors.agent.routes import AGAIN_SECONDS, Address, Routes
 from rmactors.agent.state_dir import HostCredential, StateDir
 from tests.each_step import left_open
 
-from .server_double import ServerDouble, eventually
+from .server_double import ServerDouble, eventually, listen
 
 
 def six(n: int) -> Address:
@@ -176,7 +175,7 @@ async def test_an_agent_whose_hello_nobody_answers_tries_another_address_next(
     state.save_credential(HostCredential(f"ws://nas.example:{server.port}/ws/agent", server.host_id, "nas", "agent-1"))
     timings = Timings(welcome=0.3, first_pause=0.05, longest_pause=0.1)
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(serve_websocket, deaf.serve, families[0], server.port, None))
+        await nursery.start(partial(listen, deaf.serve, families[0], server.port, None))
         nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), state.path, timings=timings))
         await eventually(server.agents)
         nursery.cancel_scope.cancel()

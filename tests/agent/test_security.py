@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from trio_websocket import serve_websocket
 
 from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.daemon import run_agent
@@ -23,7 +22,7 @@ from rmactors.agent.state_dir import StateDir
 
 from .conftest import FAST
 from .repositories import ResticRepository, restic_processes
-from .server_double import ServerDouble, eventually
+from .server_double import ServerDouble, eventually, listen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +60,7 @@ async def tls_server(tmp_path: Path) -> AsyncIterator[TlsServer]:
     double = ServerDouble()
     async with trio.open_nursery() as nursery:
         server = await nursery.start(
-            lambda task_status: serve_websocket(double.serve, "127.0.0.1", 0, context, task_status=task_status)
+            lambda task_status: listen(double.serve, "127.0.0.1", 0, context, task_status=task_status)
         )
         double.port = server.port
         yield TlsServer(double, tmp_path / "cert.pem")

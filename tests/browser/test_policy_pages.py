@@ -32,7 +32,8 @@ def test_a_policy_is_seen_saved_and_follows_the_tags(site: Site, visit: Visit, s
     expect(shown).to_contain_text("Plan music: 1 host does not have it")
     expect(shown).to_contain_text("Runs that begin in the next 24 hours")
     page.get_by_label("Plan", exact=True).fill("home")
-    page.get_by_role("button", name="Save policy").click()
+    if not script:  # else it is shown by itself, half a second later
+        page.get_by_role("button", name="Save policy").click()
     expect(shown, "what was typed since is shown first").not_to_contain_text("does not have it")
     page.get_by_role("button", name="Save policy").click()
     expect(page.get_by_text("Saved.")).to_be_visible()

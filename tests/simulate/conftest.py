@@ -11,6 +11,7 @@ import trio
 import trio_websocket
 
 from rmactors.common import wire
+from tests.agent.server_double import listen
 
 WELCOME = {
     "type": "welcome",
@@ -77,8 +78,7 @@ class Listener:
 async def listener() -> AsyncIterator[Listener]:
     made = Listener()
     async with trio.open_nursery() as nursery:
-        serve = trio_websocket.serve_websocket
-        server = await nursery.start(serve, made.answer, "127.0.0.1", 0, None)
+        server = await nursery.start(listen, made.answer, "127.0.0.1", 0, None)
         made.url = f"ws://127.0.0.1:{server.port}/ws/agent"
         yield made
         nursery.cancel_scope.cancel()
