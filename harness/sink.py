@@ -91,9 +91,9 @@ class Sink:
         return [request for request in self.requests if request.told and path in (None, request.path)]
 
     def told_once(self, path: str | None = None) -> list[Request]:
-        """What was told to a receiver that knows the deliveries it has: each of them once, in the order of arrival.
+        """The same, but each delivery only the first time.
 
-        A server that is killed before it has written down that one arrived sends it again, under the same id.
+        A server that is killed before it has stored the answer sends the delivery again, with the same id.
         """
         first: dict[str, Request] = {}
         for request in self.told(path):
