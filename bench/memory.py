@@ -1,22 +1,27 @@
 """What an idle agent and an open alert take of the server's memory, beside an earlier build.
 
 Anonymous memory, which has what is needed once in it: buffers, and what the allocator keeps for later. So the alerts
-are raised twice over, and the second lot says what more of them cost. The builds take turns; figures are medians.
+are raised twice over, and the second lot says what more of them cost; they have a server of their own, because agents
+that have left leave free memory behind. The builds take turns; figures are medians.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.builds import BEFORE, HERE, builds_of
+import trio
+
+from bench.builds import BEFORE, HERE, builds_of, by_turns, ratios
 from bench.figures import Figure
 from bench.load import connected, enrolled, pump_all
 from bench.measures import rest
 from bench.process import own_memory_kib
 from harness.processes import Server, away
+from harness.rawsocket import RawSocket
 
 HOSTS: Final = 50
 AGENT: Final = "memory per idle agent"
@@ -42,45 +47,48 @@ async def measure(
 ) -> None:
     """`before` is a revision of this repository."""
     with builds_of(before) as builds:
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in builds}
-        for number in range(rounds):
-            for name in list(builds)[:: -1 if number % 2 else 1]:
-                own = folder / f"{name.replace(' ', '-')}-{number}"
-                own.mkdir(parents=True)
-                found[name].append(await _one(own, builds[name], amounts))
+        found = await by_turns(folder, rounds, {name: partial(_one, root, amounts) for name, root in builds.items()})
     for name, each in found.items():
         for what in each[0]:
             values = [one[what] for one in each]
             note = f"{min(values):.1f} to {max(values):.1f}, anonymous memory"
             report(Figure(f"{name}: {what}", median(values), "KiB" if what == AGENT else "MiB", note=note))
     for what in found[HERE][0] if BEFORE in found else ():
-        ratios = [here[what] / there[what] for here, there in zip(found[HERE], found[BEFORE], strict=True)]
-        note = f"{min(ratios):.2f} to {max(ratios):.2f}, round by round"
-        report(Figure(f"{what}, beside the build before", median(ratios), "times", _MOST, _MOST, note=note))
+        times, note = ratios((one[what] for one in found[HERE]), (one[what] for one in found[BEFORE]))
+        report(Figure(f"{what}, beside the build before", median(times), "times", _MOST, _MOST, note=note))
 
 
-async def _one(folder: Path, root: Path, amounts: Amounts) -> dict[str, float]:
+async def _one(root: Path, amounts: Amounts, folder: Path) -> dict[str, float]:
     """What each of the figures is, KiB for an agent and MiB for alerts."""
     found: dict[str, float] = {}
+    async with _warm(root, folder / "agents") as (server, _):
+        credentials = await enrolled(server, amounts.agents, "idle")
+        memory = await _at_rest(server)
+        async with connected(server, credentials):
+            found[AGENT] = (await _at_rest(server) - memory) / amounts.agents
+    async with _warm(root, folder / "alerts") as (server, links):
+        each = amounts.alerts // len(links)
+        for what in (FIRST, MORE):
+            memory = await _at_rest(server)
+            await pump_all(links, [[link.report(f"{what}-{n}") for n in range(each)] for link in links], 40)
+            found[what] = (await _at_rest(server) - memory) / 1024 * 10_000 / (each * len(links))
+    return found
+
+
+@asynccontextmanager
+async def _warm(root: Path, folder: Path) -> AsyncIterator[tuple[Server, list[RawSocket]]]:
+    """A server and the connections of some hosts, which have had a few alerts already."""
+    await trio.Path(folder).mkdir()
     server = Server(folder, max_open_alerts_per_host=0)
     server.root = root
     await away(server.start)
     try:
-        credentials = await enrolled(server, HOSTS + amounts.agents, "memory")
-        async with connected(server, credentials[:HOSTS]) as links:
+        async with connected(server, await enrolled(server, HOSTS, "memory")) as links:
             await pump_all(links, [[link.report(f"warm-{n}") for n in range(10)] for link in links], 10)
-            memory = await _at_rest(server)
-            async with connected(server, credentials[HOSTS:]):
-                found[AGENT] = (await _at_rest(server) - memory) / amounts.agents
-            each = amounts.alerts // len(links)
-            for what in (FIRST, MORE):
-                memory = await _at_rest(server)
-                await pump_all(links, [[link.report(f"{what}-{n}") for n in range(each)] for link in links], 40)
-                found[what] = (await _at_rest(server) - memory) / 1024 * 10_000 / (each * len(links))
+            yield server, links
         server.must_live()
     finally:
         await away(server.kill)
-    return found
 
 
 async def _at_rest(server: Server) -> int:

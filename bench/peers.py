@@ -21,7 +21,7 @@ from typing import Final
 import httpx
 import trio
 
-from bench.builds import BEFORE, HERE, builds_of
+from bench.builds import BEFORE, HERE, builds_of, by_turns, ratios
 from bench.figures import Figure
 from bench.load import Clockwork, connected, enrolled, pump_all
 from bench.process import cpu_seconds
@@ -96,13 +96,7 @@ async def measure(
     with builds_of(before) as builds:
         ours = {name: partial(_ours, root, amounts) for name, root in builds.items()}
         all_of_them = {**ours, ALERTMANAGER: partial(_alertmanager, amounts)}
-        found: dict[str, list[Round]] = {name: [] for name in all_of_them}
-        for number in range(rounds):
-            turns = list(all_of_them)
-            for name in turns[number % len(turns) :] + turns[: number % len(turns)]:
-                own = folder / f"{name.replace(' ', '-')}-{number}"
-                own.mkdir(parents=True)
-                found[name].append(await all_of_them[name](own))
+        found = await by_turns(folder, rounds, all_of_them)
     for name, of in found.items():
         _report_one(name, of, report)
     _report_ratios(found, report)
@@ -123,10 +117,9 @@ def _report_one(name: str, found: list[Round], report: Callable[[Figure], None])
 
 def _report_ratios(found: dict[str, list[Round]], report: Callable[[Figure], None]) -> None:
     def say(measure: str, of: Callable[[Round], dict[str, float]], what: str, other: str, must: float | None) -> None:
-        ratios = [of(ours)[what] / of(theirs)[what] for ours, theirs in zip(found[HERE], found[other], strict=True)]
-        note = f"{min(ratios):.2f} to {max(ratios):.2f}, round by round"
+        times, note = ratios((of(one)[what] for one in found[HERE]), (of(one)[what] for one in found[other]))
         better = "less" if measure.startswith("CPU") else "more"
-        report(Figure(f"{measure}, beside {other}", median(ratios), "times", must, must, better, note))
+        report(Figure(f"{measure}, beside {other}", median(times), "times", must, must, better, note))
 
     if BEFORE in found:
         for what, must in _MUST.items():
