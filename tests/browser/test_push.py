@@ -49,16 +49,29 @@ def test_without_a_script_the_page_says_what_is_needed(visit: Visit) -> None:
 def test_a_push_is_shown_and_leads_to_pages_of_ours_alone(visit: Visit, site: Site) -> None:
     page = allowed(visit("viewer"))
     page.evaluate("navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready).then(() => 1)")
-    push(page, site, title="[warning] nas1: backup_failed", body="no", url=f"{site.url}/alerts/1", tag="a")
-    push(page, site, title="[warning] nas1: backup_failed (resolved)", body="yes", url=f"{site.url}/alerts/1", tag="a")
-    push(page, site, title="Elsewhere", body="", url="https://evil.example/", tag="b")
-    shown = notifications(page, 2)
+    shown = shown_of(
+        page, site, 2,
+        {"title": "[warning] nas1: backup_failed", "body": "no", "url": f"{site.url}/alerts/1", "tag": "a"},
+        {"title": "[warning] nas1: backup_failed (resolved)", "body": "yes", "url": f"{site.url}/alerts/1", "tag": "a"},
+        {"title": "Elsewhere", "body": "", "url": "https://evil.example/", "tag": "b"},
+    )  # fmt: skip
     assert [(each["title"], each["data"]) for each in shown] == [
         ("Elsewhere", f"{site.url}/alerts"), ("[warning] nas1: backup_failed (resolved)", f"{site.url}/alerts/1"),
     ]  # fmt: skip
 
 
-def push(page: Page, site: Site, **told: str) -> None:
+def shown_of(page: Page, site: Site, count: int, *pushes: dict[str, str]) -> list[dict[str, str]]:
+    """What is shown of these. They are pushed again where something is missing: on a busy machine, Chromium may drop
+    what it could not hand to the service worker."""
+    for _ in range(12):
+        for told in pushes:
+            push(page, site, told)
+        if (shown := notifications(page, count)) is not None:
+            return shown
+    raise AssertionError("what was pushed is not shown")
+
+
+def push(page: Page, site: Site, told: dict[str, str]) -> None:
     """As the push service would hand it over, decrypted."""
     browser = page.context.new_cdp_session(page)
     found: list[str] = []
@@ -79,16 +92,16 @@ def push(page: Page, site: Site, **told: str) -> None:
     browser.detach()
 
 
-def notifications(page: Page, count: int) -> list[dict[str, str]]:
-    """What is shown, by title, once there are so many and the last one has come."""
+def notifications(page: Page, count: int) -> list[dict[str, str]] | None:
+    """What is shown, by title, once there are so many and the last one has come; None if that takes too long."""
     listed = """async (count) => {
       const shown = await (await navigator.serviceWorker.ready).getNotifications();
       const found = shown.map(({title, data}) => ({title, data})).sort((a, b) => a.title < b.title ? -1 : 1);
       return found.length === count && found.some(({title}) => title.endsWith("(resolved)")) ? found : null;
     }"""
-    for _ in range(2400):  # asked from here: `wait_for_function` takes a promise for an answer
+    for _ in range(200):  # asked from here: `wait_for_function` takes a promise for an answer
         shown: list[dict[str, str]] | None = page.evaluate(listed, count)
         if shown is not None:
             return shown
         page.wait_for_timeout(50)
-    raise AssertionError("what was pushed is not shown")
+    return None
