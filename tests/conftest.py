@@ -20,6 +20,7 @@ from harness.postgres import running_postgres
 from rmactors.server.store.place import Place, PostgresUrl
 from tests.databases import ENGINES, Places, PostgresDatabases, SqlitePlaces
 from tests.restics import EXPECTED, header, restics
+from tests.store.ledger import Ledger
 
 PATIENCE_MS = 60_000
 """Until a test gives up on what it expects of a page."""
@@ -97,6 +98,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     given = databases.new()
     yield given
     databases.give_back(given)
+
+
+@pytest.fixture
+def ledger(place: Place) -> Iterator[Ledger]:
+    """A new database with a writer."""
+    opened = Ledger(place)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

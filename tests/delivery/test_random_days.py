@@ -6,10 +6,8 @@ What goes wrong names its seed.
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import time
-from pathlib import Path
 
 import pytest
 
@@ -29,13 +27,6 @@ from tests.store.ledger import NOON, Ledger, audit, channel
 EVENTS = ("alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder")
 NIGHT = json.dumps({"timezone": "UTC", "from": "22:00", "to": "07:00", "days": []})
 STATES = {"alert.resolved": "resolved", "alert.acknowledged": "acknowledged"}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "rm.db")
-    yield opened
-    opened.close()
 
 
 @dataclass

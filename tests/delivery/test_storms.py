@@ -5,8 +5,6 @@ The real store and queue under a virtual clock; minutes count from noon.
 
 import json
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,13 +16,6 @@ from tests.delivery.storms import Post
 from tests.store.ledger import MINUTE, NOON, Ledger
 
 HOSTS = 40
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "rm.db")
-    yield opened
-    opened.close()
 
 
 def minute(n: float) -> int:
