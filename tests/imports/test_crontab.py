@@ -119,15 +119,6 @@ SHELL=/bin/sh
 25 6 * * * root test -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }
 @reboot root run-parts /etc/cron.boot
 """
-ANACRONTAB = """\
-SHELL=/bin/sh
-# period delay name command
-1\t5\tcron.daily\trun-parts --report /etc/cron.daily
-7\t10\tcron.weekly\trun-parts --report /etc/cron.weekly
-@monthly\t15\tcron.monthly\trun-parts --report /etc/cron.monthly
-x\t15\tcron.x\trun-parts --report /etc/cron.x
-1 5 job /usr/bin/other
-"""
 
 
 def test_the_folders_of_run_parts_and_when_they_are_due() -> None:
@@ -138,9 +129,6 @@ def test_the_folders_of_run_parts_and_when_they_are_due() -> None:
     ]
     beside = crontab.folders(CRONTAB, "/etc/crontab", "Asia/Tokyo", anacron=True)
     assert [each.path for each in beside] == ["/etc/cron.hourly"]
-    assert [(each.path, each.when.every_hours) for each in crontab.anacron_folders(ANACRONTAB, "a")] == [
-        ("/etc/cron.daily", 24), ("/etc/cron.weekly", 168), ("/etc/cron.monthly", 744),
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

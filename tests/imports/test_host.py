@@ -122,6 +122,23 @@ def test_crontabs_of_users_of_the_system_and_of_packages(tmp_path: Path) -> None
     assert (last.name, last.when.every_hours) == ("cron.daily/backup", 24)
 
 
+def test_an_anacrontab_counts_where_there_is_anacron_and_is_read_as_what_it_is_by_itself(tmp_path: Path) -> None:
+    table = "7 5 job restic backup /home\n@daily 5 cron.daily run-parts /etc/cron.daily\n"
+    put(tmp_path, {"etc/anacrontab": table, "etc/debian_version": "13.2\n"})
+    put(tmp_path, {"etc/cron.daily/backup": "#!/bin/sh\nrestic backup /srv\n"}, 0o755)
+    assert looked(tmp_path, "crontab") == ([], [])
+    put(tmp_path, {"usr/sbin/anacron": ""}, 0o755)
+    job, script = looked(tmp_path, "crontab")[0]
+    assert (job.name, job.when.every_hours, job.place) == ("backup /home", 168, "/etc/anacrontab, line 1")
+    assert (script.name, script.when.every_hours) == ("cron.daily/backup", 24)
+    assert "does not know @daily" in " ".join(script.notes)
+    (tmp_path / "etc/debian_version").unlink()
+    _, script = looked(tmp_path, "crontab")[0]
+    assert script.notes == ("started by /etc/anacrontab, line 2",)
+    [job] = looked(tmp_path, "crontab", file=tmp_path / "etc/anacrontab")[0]
+    assert (job.name, job.when.every_hours) == ("backup /home", 168)
+
+
 def test_where_systemd_cron_runs_crontabs_its_timers_say_when(tmp_path: Path) -> None:
     def timer(description: str, source: str, when: str) -> str:
         return f"[Unit]\nDescription=[Timer] {description}\nSourcePath={source}\n[Timer]\nOnCalendar={when}\n"

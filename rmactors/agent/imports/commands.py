@@ -91,6 +91,16 @@ def beside(main: Use, found: Sequence[Use]) -> list[str]:
     return [f"it does {' and '.join(others)} as well: a run is reported as one job"] if others else []
 
 
+def said_of(main: Use, found: Sequence[Use]) -> list[str]:
+    """What is said of a command that does this."""
+    said = beside(main, found)
+    if main.script:
+        said.append(f"by its script {main.script}")
+    if main.job == "autorestic cron":
+        said.append("it looks which locations are due: `agent import autorestic` has them one by one")
+    return said
+
+
 def is_plain(text: str) -> bool:
     """Whether it is one command for a shell, with redirections at most: then `exec` can stand before it."""
     try:

@@ -25,7 +25,6 @@ _NOT_BY_SYSTEMD: Final = (
 _AT_START: Final = "@reboot"
 _VARIABLE: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=\s*(.*)""", re.ASCII)
 _RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|\Z)")
-_PER: Final = {"@daily": 24.0, "@weekly": 168.0, "@monthly": 744.0, "@yearly": 8784.0}
 
 
 Timers = dict[str, dict[str, When]]
@@ -98,17 +97,13 @@ def found_in(
         use = commands.main_use(uses)
         if use is None:
             continue
-        notes = commands.beside(use, uses)
+        notes = commands.said_of(use, uses)
         if broken:
             notes.append("it cannot run: a quotation has no end" + (_CUT if cut else ""))
-        if use.script:
-            notes.append(f"by its script {use.script}")
         if line.zone and by_systemd is None:
             notes.append("CRON_TZ counts with cronie; Debian's cron ignores it")
         if not line.when:
             notes.append("it runs when the machine starts: no schedule can watch that")
-        if use.job == "autorestic cron":
-            notes.append("it looks which locations are due: `agent import autorestic` has them one by one")
         when = When(cron=line.when or None, timezone=line.zone or zone)
         if by_systemd is not None and line.when:
             made = by_systemd.get(_words(line.text))
@@ -142,31 +137,26 @@ def _at_percent(command: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder whose scripts are started together, like `/etc/cron.daily`, and when."""
+    """A folder whose scripts are started together, like `/etc/cron.daily`, and when. `notes`: what is said of that."""
 
     path: str
     when: When
     by: str
+    notes: tuple[str, ...] = ()
+
+
+def run_parts(command: str) -> list[str]:
+    """The folders that a command starts with `run-parts`."""
+    found: list[str] = _RUN_PARTS.findall(command)
+    return found
 
 
 def folders(text: str, place: str, zone: str, *, anacron: bool) -> Iterator[Folder]:
     """The folders that `/etc/crontab` starts with `run-parts`. Where there is anacron, it leaves some to that."""
     for line in lines(text, with_user=True):
         if line.when and not (anacron and "anacron" in line.command):
-            for path in _RUN_PARTS.findall(line.command):
+            for path in run_parts(line.command):
                 yield Folder(path, When(cron=line.when, timezone=line.zone or zone), f"{place}, line {line.number}")
-
-
-def anacron_folders(text: str, place: str) -> Iterator[Folder]:
-    """The folders of an anacrontab: every so many days, whenever the machine is on."""
-    for number, line in enumerate(text.splitlines(), 1):
-        parts = line.split(None, 3)
-        if len(parts) < 4 or line.lstrip().startswith("#") or "=" in parts[0]:
-            continue
-        hours = _PER.get(parts[0], float(parts[0]) * 24 if parts[0].isdecimal() else 0)
-        if hours:
-            for path in _RUN_PARTS.findall(parts[3]):
-                yield Folder(path, When(every_hours=hours), f"{place}, line {number}")
 
 
 def found_in_folder(folder: Folder, script: str, text: str, wrapper: Wrapper, scripts: Scripts) -> Iterator[Found]:
@@ -175,7 +165,7 @@ def found_in_folder(folder: Folder, script: str, text: str, wrapper: Wrapper, sc
     use = commands.main_use(uses)
     if use is None:
         return
-    place, notes = f"{folder.path}/{script}", (f"started by {folder.by}", *commands.beside(use, uses))
+    place, notes = f"{folder.path}/{script}", (f"started by {folder.by}", *folder.notes, *commands.beside(use, uses))
     if use.reported:
         yield Found(SOURCE, use.name, use.kind, folder.when, place, f"{script}", AS_IT_IS, notes, use.job)
         return

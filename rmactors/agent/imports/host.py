@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rmactors.agent import this_host
-from rmactors.agent.imports import autorestic, backrest, crontab, formats, resticprofile, systemd
+from rmactors.agent.imports import anacron, autorestic, backrest, crontab, formats, resticprofile, systemd
 from rmactors.agent.imports.found import Found, Wrapper
 
 SOURCES: Final = ("systemd", "crontab", "resticprofile", "autorestic", "backrest")
@@ -28,6 +28,7 @@ _RESTICPROFILE_FOLDERS: Final = tuple(
 )  # fmt: skip
 _ENDINGS: Final = ("conf", "yaml", "toml", "json", "hcl", "yml")
 _SYSTEMCTL_SECONDS: Final = 10.0
+_ANACRONTAB: Final = "anacrontab"
 
 
 @dataclass(slots=True)
@@ -59,7 +60,10 @@ class Host:
 
     def _crontabs(self, file: Path | None) -> Iterator[Found]:
         if file is not None:
-            yield from self._crontab(file, None, with_user=False)
+            if file.name == _ANACRONTAB:
+                yield from self._anacrontab(self._text(file) or "", self._shown(file))
+            else:
+                yield from self._crontab(file, None, with_user=False)
             return
         timers = self._cron_timers()
         own_seen = False
@@ -79,6 +83,13 @@ class Host:
                 yield from self._crontab(path, timers, with_user=True)
         yield from self._run_parts(timers or {})
 
+    def _anacrontab(self, text: str, place: str) -> Iterator[Found]:
+        return anacron.found_in(text, place, self.wrapper, self.script, debian=self._is_debian)
+
+    @property
+    def _is_debian(self) -> bool:
+        return (self.root / "etc/debian_version").exists()
+
     def _crontab(self, path: Path, timers: crontab.Timers | None, *, with_user: bool) -> Iterator[Found]:
         text = self._text(path)
         if text is not None:
@@ -95,13 +106,16 @@ class Host:
         return crontab.timers(texts, self.zone) or None
 
     def _run_parts(self, timers: crontab.Timers) -> Iterator[Found]:
-        anacron = any((self.root / folder / "anacron").exists() for folder in ("usr/sbin", "sbin"))
+        has_anacron = any((self.root / folder / "anacron").exists() for folder in ("usr/sbin", "sbin"))
         folders: dict[str, crontab.Folder] = {}
-        main, second = (self._text(self.root / "etc" / name) or "" for name in ("crontab", "anacrontab"))
-        for folder in crontab.folders(main, "/etc/crontab", self.zone, anacron=anacron):
+        main, second = (self._text(self.root / "etc" / name) or "" for name in ("crontab", _ANACRONTAB))
+        for folder in crontab.folders(main, "/etc/crontab", self.zone, anacron=has_anacron):
             folders.setdefault(folder.path, folder)
-        for folder in crontab.anacron_folders(second, "/etc/anacrontab") if anacron else ():
-            folders.setdefault(folder.path, folder)
+        if has_anacron:
+            place = f"/etc/{_ANACRONTAB}"
+            yield from self._anacrontab(second, place)
+            for folder in anacron.folders(second, place, debian=self._is_debian):
+                folders.setdefault(folder.path, folder)
         for file, made in timers.items():
             if when := made.get(""):
                 path = self.root / file.lstrip("/")
