@@ -3,7 +3,8 @@
 import pytest
 
 from rmactors.agent.imports import anacron
-from rmactors.agent.imports.found import AS_IT_IS, Found, Wrapper
+from rmactors.agent.imports.crontab import BY_SYSTEMD
+from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper
 
 TABLE = """\
 SHELL=/bin/sh
@@ -79,3 +80,13 @@ def test_names_of_periods_and_who_knows_them(period: str, debian: bool, hours: f
     assert (each.schedule is None) == (hours is None)
     assert len(each.notes) == (1 if note else 0)
     assert note in "".join(each.notes)
+
+
+def test_where_systemd_cron_runs_it_the_timer_says_when_and_a_line_without_one_never_runs() -> None:
+    made = {"10 5 ten restic backup /home": When(on_calendar="*-*-1/10 0:5:0", timezone="Europe/Berlin")}
+    table = "10 5 ten  restic backup /home\n@weekly 5 w restic check\n"
+    ten, weekly = anacron.found_in(table, "/etc/anacrontab", Wrapper(), lambda _: None, debian=True, by_systemd=made)
+    assert (ten.when.on_calendar, ten.when.timezone) == ("*-*-1/10 0:5:0", "Europe/Berlin")
+    assert ten.notes == (BY_SYSTEMD,)
+    assert (weekly.when.every_hours, len(weekly.notes)) == (168, 1)
+    assert weekly.notes[0].startswith("it never runs: systemd-cron made no timer of this line")

@@ -149,6 +149,9 @@ def test_where_systemd_cron_runs_crontabs_its_timers_say_when(tmp_path: Path) ->
             "var/spool/cron/crontabs/anna": "@weekly restic backup\n",
             "etc/crontab": "25 6 * * * root run-parts --report /etc/cron.daily\n",
             "etc/cron.d/quarterly": "0 2 1 jan,apr,jul,oct * root restic backup /srv\n",
+            "etc/anacrontab": "10 5 ten restic check\n",
+            "run/systemd/generator/cron-anacron-ten-1.timer":
+                timer('"10 5 ten restic check"', "/etc/anacrontab", "*-*-1/10 0:5:0"),
             "run/systemd/generator/cron-anna-anna-1.timer":
                 timer('"@weekly restic backup"', "/var/spool/cron/crontabs/anna", "weekly"),
             "run/systemd/generator/cron-daily-backup.timer":
@@ -160,10 +163,10 @@ def test_where_systemd_cron_runs_crontabs_its_timers_say_when(tmp_path: Path) ->
     assert troubles == []
     assert [(each.name, each.when.on_calendar, each.when.cron) for each in found] == [
         ("backup", "weekly", None), ("backup /srv", None, "0 2 1 jan,apr,jul,oct *"),
-        ("cron.daily/backup", "*-*-* 6:10:0", None),
+        ("check", "*-*-1/10 0:5:0", None), ("cron.daily/backup", "*-*-* 6:10:0", None),
     ]  # fmt: skip
     assert "it never runs" in found[1].notes[0]
-    assert found[2].notes == ("started by systemd-cron",)
+    assert found[3].notes == ("started by systemd-cron",)
     (named,) = looked(tmp_path, "crontab", file=tmp_path / "var/spool/cron/crontabs/anna")[0]
     assert (named.when.cron, named.notes) == ("@weekly", ()), "nobody knows who runs a file that is named"
 

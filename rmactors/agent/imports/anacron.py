@@ -7,7 +7,7 @@ Debian's once an hour from 7:30 to 23:30.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ _JOB: Final = re.compile(r"[ \t]*(?P<period>[0-9]+|@[^ \t]+)[ \t]+[0-9]+[ \t]+[^
 _DAYS: Final = {"@daily": 1, "@weekly": 7, "@monthly": 31, "@yearly": 366}
 """At most, for the names that are a month or a year of the calendar."""
 _OF_CRONIE_ALONE: Final = ("@daily", "@weekly")
+_NOT_BY_SYSTEMD: Final = "it never runs: systemd-cron made no timer of this line; see `systemctl list-timers 'cron-*'`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +76,28 @@ def folders(text: str, place: str, *, debian: bool) -> Iterator[Folder]:
             yield Folder(path, line.when, f"{place}, line {line.number}", line.notes)
 
 
-def found_in(text: str, place: str, wrapper: Wrapper, scripts: Scripts, *, debian: bool) -> Iterator[Found]:
-    """What runs restic in its own lines."""
+def found_in(
+    text: str, place: str, wrapper: Wrapper, scripts: Scripts, *, debian: bool,
+    by_systemd: Mapping[str, When] | None = None,
+) -> Iterator[Found]:  # fmt: skip
+    """What runs restic in its own lines. `by_systemd`: where systemd-cron runs them, what it made of them, by line."""
     for line in lines(text, debian=debian):
         uses = commands.uses_of_shell(line.command, scripts)
         use = commands.main_use(uses)
         if use is None:
             continue
+        when, notes = line.when, line.notes
+        if by_systemd is not None:
+            made = by_systemd.get(crontab.words(line.text))
+            when, notes = made or when, (crontab.BY_SYSTEMD if made is not None else _NOT_BY_SYSTEMD,)
         head = line.text[: len(line.text) - len(line.command)]
-        new, how = head + _wrapped(line.command, wrapper.before(use.kind, use.name, line.when)), "in its place"
+        new, how = head + _wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
         if use.reported:
             new, how = line.text, AS_IT_IS
-        notes = (*line.notes, *commands.said_of(use, uses))
         yield Found(
-            crontab.SOURCE,
-            use.name,
-            use.kind,
-            line.when,
-            f"{place}, line {line.number}",
-            new.strip(),
-            how,
-            notes,
-            use.job,
-        )
+            crontab.SOURCE, use.name, use.kind, when, f"{place}, line {line.number}", new.strip(), how,
+            (*notes, *commands.said_of(use, uses)), use.job,
+        )  # fmt: skip
 
 
 def _wrapped(command: str, before: str) -> str:

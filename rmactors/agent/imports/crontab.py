@@ -17,7 +17,7 @@ from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper, name_of
 SOURCE: Final = "crontab"
 _ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
 _CUT: Final = "; cron ends a command at its first %, write \\% instead"
-_BY_SYSTEMD: Final = "systemd-cron runs it, at the times of the timer that it made of this line"
+BY_SYSTEMD: Final = "systemd-cron runs it, at the times of the timer that it made of this line"
 _NOT_BY_SYSTEMD: Final = (
     "it never runs: systemd-cron made no timer of this line. Write numbers for the names of months, and see"
     " `systemctl list-timers 'cron-*'`"
@@ -73,12 +73,13 @@ def timers(texts: Iterable[str], zone: str) -> Timers:
         about, timer = unit.get("Unit", {}), unit.get("Timer", {})
         if (source := about.get("SourcePath")) and timer.get("OnCalendar"):
             made_of = _MADE_OF.fullmatch((about.get("Description") or [""])[-1])
-            line = _words(made_of.group(1).replace("%%", "%")) if made_of else ""
+            line = words(made_of.group(1).replace("%%", "%")) if made_of else ""
             found.setdefault(source[-1], {})[line] = systemd.when_of(timer, zone)[0]
     return found
 
 
-def _words(line: str) -> str:
+def words(line: str) -> str:
+    """A line as it is a key of `Timers`."""
     return " ".join(line.split())
 
 
@@ -106,8 +107,8 @@ def found_in(
             notes.append("it runs when the machine starts: no schedule can watch that")
         when = When(cron=line.when or None, timezone=line.zone or zone)
         if by_systemd is not None and line.when:
-            made = by_systemd.get(_words(line.text))
-            notes.append(_BY_SYSTEMD if made is not None else _NOT_BY_SYSTEMD)
+            made = by_systemd.get(words(line.text))
+            notes.append(BY_SYSTEMD if made is not None else _NOT_BY_SYSTEMD)
             when = made or when
         head = line.text[: len(line.text) - len(line.command)] if line.text.endswith(line.command) else ""
         new, how = head.lstrip() + wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"

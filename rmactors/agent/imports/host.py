@@ -81,10 +81,11 @@ class Host:
         for path in (main, *self._files("etc/cron.d", "")):
             if path == main or _RUN_PARTS_NAME.fullmatch(path.name):
                 yield from self._crontab(path, timers, with_user=True)
-        yield from self._run_parts(timers or {})
+        yield from self._run_parts(timers)
 
-    def _anacrontab(self, text: str, place: str) -> Iterator[Found]:
-        return anacron.found_in(text, place, self.wrapper, self.script, debian=self._is_debian)
+    def _anacrontab(self, text: str, place: str, timers: crontab.Timers | None = None) -> Iterator[Found]:
+        made = timers.get(place, {}) if timers is not None else None
+        return anacron.found_in(text, place, self.wrapper, self.script, debian=self._is_debian, by_systemd=made)
 
     @property
     def _is_debian(self) -> bool:
@@ -105,15 +106,17 @@ class Host:
         texts = [text for path in paths if (text := self._text(path)) is not None]
         return crontab.timers(texts, self.zone) or None
 
-    def _run_parts(self, timers: crontab.Timers) -> Iterator[Found]:
+    def _run_parts(self, cron_timers: crontab.Timers | None) -> Iterator[Found]:
+        timers = cron_timers or {}
         has_anacron = any((self.root / folder / "anacron").exists() for folder in ("usr/sbin", "sbin"))
         folders: dict[str, crontab.Folder] = {}
         main, second = (self._text(self.root / "etc" / name) or "" for name in ("crontab", _ANACRONTAB))
         for folder in crontab.folders(main, "/etc/crontab", self.zone, anacron=has_anacron):
             folders.setdefault(folder.path, folder)
+        place = f"/etc/{_ANACRONTAB}"
+        if has_anacron or cron_timers is not None:
+            yield from self._anacrontab(second, place, cron_timers)
         if has_anacron:
-            place = f"/etc/{_ANACRONTAB}"
-            yield from self._anacrontab(second, place)
             for folder in anacron.folders(second, place, debian=self._is_debian):
                 folders.setdefault(folder.path, folder)
         for file, made in timers.items():
