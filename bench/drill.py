@@ -15,10 +15,12 @@ Exits 1 where anything was lost, out of order or wrong.
 """
 
 import random
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -181,13 +183,26 @@ class Drill:
                 except httpx.TransportError:
                     pass  # killed in the middle: no answer, so nothing was promised
 
+    def _waiting(self) -> str:
+        """What waits, and how its channels are."""
+        health = {
+            item["name"]: item["health"]
+            for item in self.server.ask("GET", "/api/notifications")["items"] if item["health"]["queued"]
+        }  # fmt: skip
+        with closing(sqlite3.connect(self.server.data_dir / "rm.db")) as database:
+            rows = database.execute(
+                "SELECT *, due_at / 1000000 - unixepoch() FROM deliveries WHERE state NOT IN ('delivered', 'dead')"
+            ).fetchall()
+        return f"{health}\n" + "\n".join(map(str, rows))
+
     def _wait_for_empty_queues(self) -> None:
         def queued() -> int:
             return sum(item["health"]["queued"] for item in self.server.ask("GET", "/api/notifications")["items"])
 
-        eventually(
-            lambda: queued() == 0, 90, lambda: f"{queued()} deliveries still wait\n{self.server.log[-3000:]}", 0.2
-        )
+        def why() -> str:
+            return f"{queued()} deliveries still wait\n{self._waiting()}\n{self.server.log[-3000:]}"
+
+        eventually(lambda: queued() == 0, 90, why, 0.2)
 
 
 def show(drill: Drill, account: Account, seconds: float) -> None:
