@@ -61,8 +61,8 @@ def test_a_push_is_shown_and_leads_to_pages_of_ours_alone(visit: Visit, site: Si
 
 
 def shown_of(page: Page, site: Site, count: int, *pushes: dict[str, str]) -> list[dict[str, str]]:
-    """What is shown of these. They are pushed again where something is missing: on a busy machine, Chromium may drop
-    what it could not hand to the service worker."""
+    """What is shown of these. They are pushed again where something is missing: one was seen to get lost on a busy
+    machine, where is not known."""
     for _ in range(12):
         for told in pushes:
             push(page, site, told)

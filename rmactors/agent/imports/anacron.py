@@ -6,7 +6,6 @@ Debian's once an hour from 7:30 to 23:30.
 """
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -91,15 +90,10 @@ def found_in(
             made = by_systemd.get(crontab.words(line.text))
             when, notes = made or when, (crontab.BY_SYSTEMD if made is not None else _NOT_BY_SYSTEMD,)
         head = line.text[: len(line.text) - len(line.command)]
-        new, how = head + _wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
+        new, how = head + commands.wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
         if use.reported:
             new, how = line.text, AS_IT_IS
         yield Found(
             crontab.SOURCE, use.name, use.kind, when, f"{place}, line {line.number}", new.strip(), how,
             (*notes, *commands.said_of(use, uses)), use.job,
         )  # fmt: skip
-
-
-def _wrapped(command: str, before: str) -> str:
-    given, plain = commands.assignments_before(command)
-    return f"{given}{before} {plain}" if commands.is_plain(plain) else f"{before} sh -c {shlex.quote(command)}"

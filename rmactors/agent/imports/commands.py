@@ -110,6 +110,12 @@ def is_plain(text: str) -> bool:
     return bool(tokens) and not any(_OPERATORS.fullmatch(each) for each in tokens) and tokens[0] not in _KEYWORDS
 
 
+def wrapped(command: str, before: str) -> str:
+    """A shell's command with `exec` before it."""
+    given, plain = assignments_before(command)
+    return f"{given}{before} {plain}" if is_plain(plain) else f"{before} sh -c {shlex.quote(command)}"
+
+
 def is_open(text: str) -> bool:
     """Whether a quotation in it has no end: a shell would refuse it."""
     try:

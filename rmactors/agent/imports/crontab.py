@@ -5,7 +5,6 @@ systemd-cron runs crontabs, its timers say when: it does not read every line as 
 """
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -121,10 +120,7 @@ def wrapped(command: str, before: str) -> str:
     """A crontab's command with `exec` before it. A percent sign in what is put before it is escaped."""
     before = before.replace("%", "\\%")
     shell, rest = _at_percent(command)
-    given, plain = commands.assignments_before(shell)
-    if commands.is_plain(plain):
-        return f"{given}{before} {plain}{rest}"
-    return f"{before} sh -c {shlex.quote(shell)}{rest}"
+    return commands.wrapped(shell, before) + rest
 
 
 def _at_percent(command: str) -> tuple[str, str]:
