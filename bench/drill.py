@@ -191,7 +191,7 @@ class Drill:
         }  # fmt: skip
         with closing(sqlite3.connect(self.server.data_dir / "rm.db")) as database:
             rows = database.execute(
-                "SELECT *, due_at / 1000000 - unixepoch() FROM deliveries WHERE state NOT IN ('delivered', 'dead')"
+                "SELECT *, due_at / 1000000 - unixepoch() FROM deliveries WHERE state = 'queued'"
             ).fetchall()
         return f"{health}\n" + "\n".join(map(str, rows))
 

@@ -56,6 +56,12 @@ class Post:
         """SIGKILL, and a new start on what is on disk."""
         self._queue, self._seen = queue(), 0
 
+    def begin(self) -> None:
+        """The receiver has what is due now, and takes its time to answer."""
+        self._sweep()
+        while (batch := self._queue.pick(self.now)) is not None:
+            self._queue.set_aside(batch)
+
     def _sweep(self) -> None:
         found = load_due(self.ledger.connection, self.channel_id, self._seen, 10_000)
         if found:

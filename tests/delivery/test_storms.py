@@ -201,6 +201,20 @@ def test_what_got_worse_on_many_hosts_is_told_as_a_group_again(ledger: Ledger) -
     assert len(post.told("resolved")) == 1
 
 
+def test_after_a_kill_the_end_of_what_was_in_flight_does_not_wait_for_a_group_that_is_told(ledger: Ledger) -> None:
+    post = channel(ledger, "all")
+    first, last = (ledger.raise_(host) for host in fleet(ledger, 2))
+    post.begin()
+    post.until(minute(6))
+    ledger.resolve(first, post.now)
+    ledger.resolve(last, post.now)
+    post.until(minute(7))
+    assert (post.alerts("raised"), post.alerts("resolved")) == ([last], [last])
+    post.restart()
+    post.until(minute(8))
+    assert post.alerts("resolved") == [last, first]
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_a_crash_at_any_message_loses_nothing_and_tells_nothing_new_under_a_known_id(ledger: Ledger, seed: int) -> None:
     dice = random.Random(seed)

@@ -122,6 +122,21 @@ def test_a_resolution_waits_until_the_last_of_its_group_is_resolved(ledger: Ledg
     assert load_open(ledger.connection, ops, key, 10) == NONE_OPEN
 
 
+def test_with_the_last_of_a_group_the_others_are_due_on_disk_too(ledger: Ledger) -> None:
+    ops, also = over_hosts(ledger), over_hosts(ledger, "repository")
+    alerts = [ledger.raise_(ledger.host(f"nas{n}")) for n in range(3)]
+    deliver(ledger)
+    other = [ledger.raise_(ledger.host(f"other{n}"), at=minute(15)) for n in range(2)]
+    deliver(ledger)
+    for alert, at in zip((*alerts[:2], other[0], alerts[2]), (20, 25, 26, 30), strict=True):
+        ledger.resolve(alert, minute(at))
+    for channel_id in (ops, also):
+        due = ledger.rows(
+            "SELECT due_at FROM deliveries WHERE channel_id = ? AND event = 'alert.resolved' ORDER BY seq", channel_id
+        )
+        assert due == [(minute(30),), (minute(30),), (minute(86),), (minute(30),)]
+
+
 def test_what_is_open_of_a_group_is_counted_and_the_first_are_named(ledger: Ledger) -> None:
     ops = over_hosts(ledger)
     alerts = [ledger.raise_(ledger.host(f"nas{n}")) for n in range(14)]
@@ -147,7 +162,7 @@ def test_after_an_hour_what_is_resolved_goes_without_the_others_and_the_rest_wai
     deliver(ledger)
     for alert, at in zip(alerts, (10, 69, 70, 75), strict=True):
         ledger.resolve(alert, minute(at))
-    assert places(ledger, "alert.resolved") == [(minute(70), 1)] * 2 + [(minute(130), 1), (minute(75), 1)]
+    assert places(ledger, "alert.resolved") == [(minute(70), 1)] * 2 + [(minute(75), 1)] * 2
     first, second, third, fourth = keys(ledger, "alert.resolved")
     assert (first, third) == (second, fourth)
     assert first != third
@@ -166,7 +181,7 @@ def test_where_nobody_was_told_of_the_last_one_its_end_waits_for_the_window(ledg
     alerts = [ledger.raise_(ledger.host(f"nas{n}")) for n in range(3)]
     for alert in alerts:
         ledger.resolve(alert, minute(1))
-    assert places(ledger, "alert.resolved") == [(minute(61), 1)] * 2 + [(minute(5), 1)]
+    assert places(ledger, "alert.resolved") == [(minute(5), 1)] * 3
     again = ledger.raise_(ledger.host("late"), at=minute(2))
     ledger.resolve(again, minute(3))
     assert places(ledger, "alert.resolved")[-1] == (minute(5), 1)
@@ -182,7 +197,7 @@ def test_one_that_came_and_went_within_the_window_waits_for_its_end(ledger: Ledg
     flapping = [ledger.raise_(host, f"s{n}", at=minute(2)) for n in range(2)]
     for alert in flapping:
         ledger.resolve(alert, minute(3))
-    assert places(ledger, "alert.resolved") == [(minute(1), 0), (minute(63), 1), (minute(5), 1)]
+    assert places(ledger, "alert.resolved") == [(minute(1), 0), (minute(5), 1), (minute(5), 1)]
 
 
 def test_a_new_alert_after_the_end_is_a_new_group(ledger: Ledger) -> None:
@@ -215,7 +230,7 @@ def test_one_that_got_worse_belongs_to_the_group_of_its_last_raise(ledger: Ledge
     deliver(ledger)
     ledger.resolve(alerts[1], minute(20))
     ledger.resolve(alerts[2], minute(21))  # the last of the first group
-    assert places(ledger, "alert.resolved") == [(minute(80), 1), (minute(21), 1)]
+    assert places(ledger, "alert.resolved") == [(minute(21), 1)] * 2
     ledger.resolve(alerts[0], minute(30))
     assert places(ledger, "alert.resolved")[-1] == (minute(30), 0)
 

@@ -144,7 +144,18 @@ def _with_the_others(tx: Transaction, channel_id: str, grouping: Grouping, raise
         due_at = min(due_at, raised["due_at"]) if raised["waits"] else at
     key = window["group_key"] if window is not None else f"{ENDED}{ids.new()}/{raised['group_key']}"
     _keep(tx, channel_id, about, due_at, key)
+    if window is not None and due_at < window["until_at"]:
+        _waits_no_longer(tx, channel_id, key, due_at)
     return Place(due_at, True, key)
+
+
+def _waits_no_longer(tx: Transaction, channel_id: str, key: str, at: int) -> None:
+    """The last of a group is resolved. The others go with it; one that cannot, because another message about its alert
+    is in flight, must be due on disk, too: a process that starts after the last one is sent knows nothing of that."""
+    tx.execute(
+        "UPDATE deliveries SET due_at = ? WHERE channel_id = ? AND group_key = ? AND state = 'queued' AND due_at > ?",
+        (at, channel_id, key, at),
+    )
 
 
 def _is_open(tx: Transaction, channel_id: str, key: str) -> bool:
