@@ -120,9 +120,11 @@ class Sink:
         It may still lie in the kernel, even on a connection that was never accepted: one of ours queues behind it.
         """
         with suppress(OSError):  # refused while the port is closed: then nobody is in the queue
-            async with await trio.open_tcp_stream("127.0.0.1", self.port) as last:
+            async with await trio.open_tcp_stream("127.0.0.1", self.port) as last, trio.open_nursery() as nursery:
+                nursery.start_soon(_until_cut, last, nursery.cancel_scope)
                 while not any(_peer(stream) == last.socket.getsockname() for stream in self._unfinished):
                     await self._changed.wait()
+                nursery.cancel_scope.cancel()
         while self._unfinished:
             await self._changed.wait()
 
@@ -199,6 +201,13 @@ def _answer_to(request: Request) -> bytes:
     if "x-gotify-key" in request.headers:
         return json.dumps({"id": 1, "appid": 1} | request.body).encode()
     return b"ok"
+
+
+async def _until_cut(stream: trio.SocketStream, waiting: trio.CancelScope) -> None:
+    """Ends the wait where the port is closed before the connection was taken, or while it was."""
+    with suppress(trio.BrokenResourceError):
+        await stream.receive_some(1)
+    waiting.cancel()
 
 
 def _peer(stream: trio.SocketStream) -> object:

@@ -70,3 +70,16 @@ async def test_who_is_left_hanging_or_refused_is_waited_for_by_nobody(sink: Sink
     sink.feel("down")
     await sink.hear_out()
     assert [request.status for request in sink.requests] == [None]
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_who_hears_it_out_while_it_goes_down_does_not_wait_without_end(sink: Sink, steps: int) -> None:
+    with trio.fail_after(60):
+        for _ in range(20):  # who is first of those that are woken together is random
+            sink.feel("up")
+            await trio.testing.wait_all_tasks_blocked()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(sink.hear_out)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                sink.feel("down")
