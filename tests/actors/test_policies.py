@@ -20,6 +20,10 @@ from tests.actors.works import Works, until
 from tests.policies.things import TERMS, saved
 from tests.store.ledger import NOON, audit, end
 
+FAST = 100.0
+PATIENCE = 120 * FAST
+"""Seconds of the clock of the tests: two minutes for the disk, also where that clock runs fast."""
+
 
 @dataclass
 class Tapped:
@@ -57,8 +61,8 @@ def start(works: Works, way: Tapped | None = None) -> None:
 
 
 async def settled(works: Works) -> None:
-    assert await works.policy_sweeps.settled("policies", 60)
-    assert await works.policy_sweeps.settled("hosts", 60)
+    assert await works.policy_sweeps.settled("policies", PATIENCE)
+    assert await works.policy_sweeps.settled("hosts", PATIENCE)
 
 
 def schedules(works: Works) -> list[tuple[str, str, int]]:
@@ -126,7 +130,7 @@ async def test_rules_that_crash_in_the_middle_are_asked_again(works: Works, mock
     await works.commit(saved(policy_id))
     await way.at[10].wait()
     await works.crash_rules()
-    mock_clock.rate = 100.0
+    mock_clock.rate = FAST
     await settled(works)
     assert schedules(works) == one_each(policy_id, hosts)
 
@@ -141,7 +145,7 @@ async def test_while_nothing_can_be_stored_it_tries_again_until_something_can(
         await until(lambda: works.store_state.failing is not None)
         assert schedules(works) == []
     mock_clock.jump(AGAIN_SECONDS)
-    mock_clock.rate = 100.0
+    mock_clock.rate = FAST
     await until(lambda: len(schedules(works)) == 3)
     assert schedules(works) == one_each(policy_id, hosts)
 
@@ -155,7 +159,7 @@ async def test_a_host_has_its_turn_in_the_midst_of_a_long_walk(works: Works, mon
     await works.commit(saved(big))
     await way.at[5].wait()
     await works.commit(TagHost(hosts[-1], "x", True, audit()))
-    assert await works.policy_sweeps.settled("hosts", 60)
+    assert await works.policy_sweeps.settled("hosts", PATIENCE)
     assert (small, hosts[-1], 1) in schedules(works)
     assert len(schedules(works)) < 101, "the walk was not over"
     await settled(works)

@@ -300,7 +300,7 @@ async def test_what_is_made_on_a_paused_host_waits_for_the_end_of_the_pause(site
     await site.post("/api/policies", NIGHTLY)
     own = {"name": "own", "kind": "backup", "cron": "0 3 * * *"}
     await site.post(f"/api/hosts/{host}/schedules", own)
-    assert await site.services.policies_settled("hosts", 30)
+    assert await site.services.policies_settled("hosts", 120)
     assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
     await paused(site, host, so=False)
     assert {each["name"]: each["enabled"] for each in await schedules(site, host)} == {"Nightly": True, "own": True}
@@ -317,7 +317,7 @@ async def test_what_a_person_set_is_shown_and_changed_as_it_was_set_while_its_ho
     assert {(each["enabled"], each["next_fire_at"]) for each in shown.values()} == {(True, None)}
     await site.api("PATCH", f"/api/schedules/{shown['renamed']['id']}", {"name": "new name"})
     await site.api("PATCH", f"/api/schedules/{shown['turned off']['id']}", {"enabled": False})
-    assert await site.services.policies_settled("hosts", 30)
+    assert await site.services.policies_settled("hosts", 120)
     assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
     await paused(site, host, so=False)
     now = {each["name"]: each["enabled"] for each in await schedules(site, host)}
