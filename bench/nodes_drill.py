@@ -2,11 +2,14 @@
 
     python -m bench.drill --nodes 3 [--rounds 200] [--seed N]
     python -m bench.drill --nodes 3 --rounds 0 --failovers 50
+    python -m bench.drill --nodes 1
 
 Real nodes on one real PostgreSQL, each behind a link of its own to it; agents that know all of them; a webhook channel.
 Each round the leader is killed, is frozen for more than two leases and woken, is cut off from the database, by a reset
 or so that nobody is told, or is stopped cleanly. With `--failovers` PostgreSQL has a synchronous standby, and in so
 many rounds the primary is killed, the standby is promoted, and the other one comes back as its standby.
+A node that is alone is killed, or its connections to PostgreSQL are ended, or one of those is killed, or all of
+PostgreSQL is killed and started again.
 In the end every outcome is in the database once, the alerts are those that the outcomes make, each was notified, in
 order, and nobody wrote a row who did not lead.
 """
@@ -18,6 +21,7 @@ import time
 from collections import defaultdict
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +41,11 @@ from harness.sink import Mood, Request, Sink, open_sink
 from rmactors.simulate.enroll import enroll_many
 
 FAULTS: Final = ("kill", "freeze", "cut", "stop")
+FAULTS_OF_ONE: Final = ("kill", "backends", "primary")
+"""Of a node that is alone."""
 FAILOVER: Final = "failover"
+COMMITS_FAIL: Final = frozenset({FAILOVER, "backends", "primary"})
+"""Kinds after which a node may go on that could not commit for a while."""
 HOOK: Final = "/hook"
 MOODS: Final[tuple[Mood, ...]] = ("up", "up", "up", "slow", "error")
 _ALERTS: Final = (
@@ -51,8 +59,8 @@ _ENDS: Final = "SELECT id, host_id, plan, status FROM jobs WHERE finished_at IS 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """`took`: seconds until a node led again; of a failover, until a report was acked again. `woken`: from when to when
-    on the clock of `time.monotonic` the old leader may have sent what it had begun. `kept`: the lease."""
+    """`took`: seconds until a node led again; of `COMMITS_FAIL`, until a report was acked again. `woken`: from when to
+    when on the clock of `time.monotonic` the old leader may have sent what it had begun. `kept`: the lease."""
 
     kind: str
     took: float
@@ -96,8 +104,8 @@ class NodesDrill:
         leader, lead = await self.cluster.ready()
         await trio.sleep(self.dice.uniform(0.1, 1.0))
         leader.must_live()
-        if kind == FAILOVER:
-            return await self._fail_over()
+        if kind in COMMITS_FAIL:
+            return await self._trouble_of_the_database(kind)
         began = time.monotonic()
         way = self.cluster.way(leader)
         woken = began
@@ -122,18 +130,34 @@ class NodesDrill:
             self.reporters.wrong.append(f"after a {kind} a node ended with {end.code}\n{leader.log[-2000:]}")
         return Round(kind, took, (woken, end.at) if kind in ("freeze", "cut") else (0.0, 0.0))
 
-    async def _fail_over(self) -> Round:
+    async def _trouble_of_the_database(self, kind: str) -> Round:
+        epoch, began = self.cluster.leads[-1].epoch, time.monotonic()
+        match kind:
+            case "backends":
+                end = self.dice.choice([self.cluster.primary.terminate_backends, self.cluster.primary.kill_backend])
+                await away(partial(end, DATABASE))
+                there_again = time.monotonic()
+            case "primary":
+                await away(self.cluster.primary.kill)
+                await trio.sleep(self.dice.uniform(0, 1.0))
+                await away(self.cluster.primary.start)
+                there_again = time.monotonic()
+            case _:
+                there_again = await self._fail_over()
+        await self.reporters.acked_after(there_again, PATIENCE)
+        took = self.reporters.acked_at - began
+        await self.cluster.ready()
+        return Round(kind, took, kept=self.cluster.leads[-1].epoch == epoch)
+
+    async def _fail_over(self) -> float:
+        """When the standby was promoted, on the clock of `time.monotonic`; the old primary is its standby by now."""
         pair = self.cluster.database
         assert isinstance(pair, Pair)
-        epoch, began = self.cluster.leads[-1].epoch, time.monotonic()
         await away(pair.fail_over)
         promoted = time.monotonic()
         await trio.sleep(self.dice.uniform(0, 1.0))
         await away(pair.rebuild)
-        await self.reporters.acked_after(promoted, PATIENCE)
-        took = self.reporters.acked_at - began
-        await self.cluster.ready()
-        return Round(FAILOVER, took, kept=self.cluster.leads[-1].epoch == epoch)
+        return promoted
 
     async def _change_moods(self, scope: trio.CancelScope) -> None:
         with scope:
@@ -170,8 +194,9 @@ class NodesDrill:
             alerts, deliveries, ends = (connection.execute(sql).fetchall() for sql in (_ALERTS, _DELIVERIES, _ENDS))
         told = {self.channel_id: self.sink.told(HOOK)}
         account = settled(
-            alerts, deliveries, self.reporters.outcomes, set(), told, late, commits_failed=FAILOVER in self.kinds
-        )
+            alerts, deliveries, self.reporters.outcomes, set(), told, late,
+            commits_failed=not COMMITS_FAIL.isdisjoint(self.kinds),
+        )  # fmt: skip
         self._compare_jobs(account, ends)
         account.wrong += witness.by_an_old_leader(witness.written(primary, DATABASE))
         account.wrong += self.reporters.wrong
@@ -193,17 +218,17 @@ class NodesDrill:
 def show(drill: NodesDrill, account: Account, seconds: float) -> None:
     cluster, reporters = drill.cluster, drill.reporters
     rows: list[tuple[str, object]] = []
-    for kind in (*FAULTS, FAILOVER):
+    for kind in dict.fromkeys((*FAULTS, *FAULTS_OF_ONE, FAILOVER)):
         took = sorted(each.took for each in drill.rounds if each.kind == kind)
         if took:
-            what = "until the first ack" if kind == FAILOVER else "until another leads"
+            what = "until the first ack" if kind in COMMITS_FAIL else "until a node leads again"
             median = statistics.median(took)
             rows.append((f"{kind}: rounds, s {what}", f"{len(took)}, median {median:.1f}, longest {took[-1]:.1f}"))
     told = sum(node.log.count("another node leads") for node in cluster.nodes)
     kept = sum(each.kept for each in drill.rounds)
-    planned = len(drill.rounds) - sum(each.kind == FAILOVER for each in drill.rounds)
+    planned = len(drill.rounds) - sum(each.kind in COMMITS_FAIL for each in drill.rounds)
     rows += [
-        ("failovers that the leader outlived", kept),
+        ("troubles of the database that the leader outlived", kept),
         ("leases", len(cluster.leads)),
         ("  taken beside the rounds' faults", len(cluster.leads) - 1 - planned),
         ("nodes that were told that another leads", told),
@@ -228,9 +253,9 @@ def show(drill: NodesDrill, account: Account, seconds: float) -> None:
             click.echo(f"{title}: {problem}", err=True)
 
 
-def rounds_of(count: int, failovers: int, dice: random.Random) -> list[str]:
+def rounds_of(faults: tuple[str, ...], count: int, failovers: int, dice: random.Random) -> list[str]:
     """As many of each kind as of any other, shuffled."""
-    kinds = [FAULTS[number % len(FAULTS)] for number in range(count)] + [FAILOVER] * failovers
+    kinds = [faults[number % len(faults)] for number in range(count)] + [FAILOVER] * failovers
     dice.shuffle(kinds)
     return kinds
 
@@ -239,7 +264,7 @@ def main(nodes: int, rounds: int, failovers: int, agents: int, lease: float, see
     """The exit code."""
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
-    kinds = rounds_of(rounds, failovers, random.Random(seed))
+    kinds = rounds_of(FAULTS if nodes > 1 else FAULTS_OF_ONE, rounds, failovers, random.Random(seed))
 
     async def run(folder: Path, database: PostgresServer | Pair) -> tuple[NodesDrill, Account]:
         settings = {

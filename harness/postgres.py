@@ -279,6 +279,13 @@ class PostgresServer:
         sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
         return len(self.execute(sql, (database,)))
 
+    def kill_backend(self, database: str) -> None:
+        """SIGKILL to what serves one of its connections: PostgreSQL ends all others and recovers as after a crash."""
+        sql = "SELECT min(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        [(pid,)] = self.execute(sql, (database,))
+        if pid is not None:
+            _signal(pid, signal.SIGKILL)
+
 
 @contextmanager
 def running_postgres(**options: Any) -> Iterator[PostgresServer]:
