@@ -9,12 +9,15 @@ import pytest
 from harness.postgres import PostgresServer, running_postgres
 from harness.postgres_pair import running_pair
 from harness.processes import eventually
+from rmactors.common import ids
+from rmactors.server.messages.alerts import RaiseAlert
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed
 from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.engines.postgres_writer import PostgresWriter
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.place import PostgresUrl
-from tests.store.ledger import Ledger, save_start, start
+from rmactors.server.store.transaction import Wakeups
+from tests.store.ledger import NOON, Ledger, save_start, start
 
 Apply = Callable[[], "Future[Answer]"]
 _WAITS = "SELECT pid FROM pg_stat_activity WHERE datname = 'd' AND wait_event = 'SyncRep'"
@@ -65,6 +68,30 @@ def test_a_cancelled_wait_for_the_standby_is_no_ack_and_the_repeated_commit_wait
         [answer] = again.result(60)
     assert isinstance(answer, Committed | Duplicate)
     assert alone.execute("SELECT id FROM jobs", database="d") == [("job",)]
+
+
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+def test_who_was_to_be_woken_by_a_commit_in_doubt_is_woken_by_the_next_one(alone: PostgresServer, end: str) -> None:
+    place = alone.url("d", "rm")
+    with closing(Ledger(place)) as ledger:
+        host, channel_id = ledger.host(), ledger.channel()
+    raised = RaiseAlert(ids.new(), host, "backup_failed", "plan:home", "warning", "disk on fire", NOON)
+    other = save_start(start(host, "job"), deadline_at=77)
+    with ThreadPoolExecutor() as threads, closing(open_writer(place)) as writer:
+        with waiting_for_nobody(alone):
+            first = threads.submit(lambda: writer.apply([(raised,)]))
+            alone.execute(f"SELECT {end}(%s)", (one_that_waits(alone),))
+            [failed], nobody = first.result(60)
+        assert isinstance(failed, Failed)
+        assert nobody == Wakeups()
+        [answer], woken = writer.apply([(other,)])
+        _, later = writer.apply([(other,)])
+    assert isinstance(answer, Committed)
+    assert alone.execute("SELECT count(*) FROM deliveries WHERE state = 'queued'", database="d") == [(1,)]
+    assert (woken.channels, woken.deliveries) == ({channel_id}, {}), "it reads what is there"
+    assert "alerts" in woken.topics
+    assert all(event != "alert.raised" for _, event, _ in woken.told), "nobody knew whether it was so"
+    assert later.channels == set()
 
 
 def test_a_proof_that_was_not_waited_for_is_none(alone: PostgresServer) -> None:

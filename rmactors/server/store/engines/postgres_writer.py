@@ -137,14 +137,19 @@ class PostgresWriter:
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
         self._begun: Result | None = None
+        self._attempts: list[_Attempt] = []
+        """Of this batch."""
         self._more: list[_Attempt] = []
         """What the rows of this batch led to: if it fails, the batch does."""
+        self._doubted = Wakeups()
+        """Of batches that failed, and perhaps are on the disk: with the next one that is there, it is known."""
         self.round_trips = 0
         """Of all batches so far: how often something was waited for."""
 
     def apply(self, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
         """One answer for each commit, in order, and whom to wake. Where the transaction fails, all are Failed: it did
-        not happen, or perhaps it did, where the connection broke during COMMIT.
+        not happen, or perhaps it did, where the connection broke during COMMIT. Who asks again is told so, and who was
+        to be woken is, with the next batch: its lock on the row of turns comes after the end of the one in doubt.
 
         Never raises PostgresError.
         """
@@ -159,8 +164,12 @@ class PostgresWriter:
             cause = self._cause(error)
             self._cache.clear()
             self._give_up()
+            for attempt in self._attempts:
+                self._doubted.merge(attempt.wake.in_doubt())
             _log.debug("commit of %d requests failed: %s", len(batch), cause)
             return [Failed(str(cause))] * len(batch), Wakeups()
+        wakeups.merge(self._doubted)
+        self._doubted = Wakeups()
         return answers, wakeups
 
     def prove(self) -> str | None:
@@ -192,18 +201,17 @@ class PostgresWriter:
         if ahead:
             session.read_all()
             begun.wait()
-        attempts = []
         for writes in batch:
             if ahead and not all(type(write) in LEAVES for write in writes):
                 ahead = {}
-            attempts.append(self._one(session, writes, end, ahead))
-        self._go_on(session, attempts, end)
+            self._attempts.append(self._one(session, writes, end, ahead))
+        self._go_on(session, self._attempts, end)
         for sql, parameters in end.statements():
             session.send(sql, parameters)
         session.sync()
         self._commit(session, begun)
         wakeups = Wakeups()
-        answers = [self._answer(session, attempt, wakeups) for attempt in attempts]
+        answers = [self._answer(session, attempt, wakeups) for attempt in self._attempts]
         if not all(isinstance(answer, Committed) for answer in answers):
             self._cache.clear()
         return answers, wakeups
@@ -318,6 +326,7 @@ class PostgresWriter:
 
     def _connected(self) -> Session:
         self._warnings.clear()
+        self._attempts.clear()
         self._more.clear()
         self._begun = None
         if self._session is None or self._session.broken:
