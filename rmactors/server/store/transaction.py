@@ -98,7 +98,7 @@ class Wakeups:
         self.told.append((level, event, fields))
 
     def in_doubt(self) -> "Wakeups":
-        """The same where nobody knows whether it was committed: everybody reads, and nothing is told or counted."""
+        """The same for a commit that may have failed: all of these read the store. Nothing is logged or counted."""
         return Wakeups(
             channels=self.channels | self.deliveries.keys(), hosts=self.hosts, channel_list=self.channel_list,
             repositories=self.repositories, policies=self.policies, tagged=self.tagged, topics=self.topics,

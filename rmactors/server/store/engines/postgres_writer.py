@@ -148,8 +148,8 @@ class PostgresWriter:
 
     def apply(self, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
         """One answer for each commit, in order, and whom to wake. Where the transaction fails, all are Failed: it did
-        not happen, or perhaps it did, where the connection broke during COMMIT. Who asks again is told so, and who was
-        to be woken is, with the next batch: its lock on the row of turns comes after the end of the one in doubt.
+        not happen, or perhaps it did, where the connection broke during COMMIT. Ask again: what did happen is then a
+        Duplicate. Its wake-ups come with the next batch, which waits for the same row lock, so the end is known then.
 
         Never raises PostgresError.
         """
